@@ -1,0 +1,104 @@
+/* The memtable: a skip list of fat nodes in an arena that is addressed by offsets.
+ *
+ * The arena may be private memory or a shared mapping, at a different address in every process: nothing in it is a
+ * pointer. Its memory use is exact, because allocation only moves a high-water mark.
+ *
+ *   arena   [csup_memtable][head node][nodes and entries, in order of allocation ...]
+ *
+ *   node    next[height-1] .. next[1] next[0] | low_prefix low_entry height splits order | entries[15] prefixes[15]
+ *           (a node's offset is that of low_prefix; its tower grows downwards from there, so that the words that a
+ *           descent touches lie beside each other)
+ *
+ *   entry   trailer (8) key length (4) value length (4) key value, padded to 8
+ *
+ * A node holds up to 15 entries in slots. `prefixes` has the first 8 key bytes, big-endian, after the key prefix
+ * that is common to the memtable's keys, so that most comparisons touch no entry. `order` is one word: the number
+ * of live slots in its low 4 bits, then all 15 slot numbers, live ones first and sorted. An insert fills a free slot
+ * and publishes it with one store of `order`: a reader sees the old order or the new one, never between.
+ *
+ * A split publishes the new right node before it truncates the left one; for a moment both hold the upper half. It
+ * then adds one to the left node's `splits`, after which freed slots may be reused. A reader copies what it needs
+ * from a node and takes it only if `splits` did not move meanwhile.
+ *
+ * Concurrency: any number of readers, which never block and never write; one inserter at a time (callers hold a
+ * lock). Should an inserter die inside a split, csup_memtable_repair finishes it.
+ */
+#ifndef CSUP_MEMTABLE_H
+#define CSUP_MEMTABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CSUP_MEMTABLE_SLOTS 15
+/* One level in four: 4^12 nodes of up to 15 entries are more than 32-bit offsets can address. */
+#define CSUP_MEMTABLE_MAX_HEIGHT 12
+/* A longer common prefix than this is cut; it only serves speed. */
+#define CSUP_MEMTABLE_MAX_COMMON 128
+
+typedef struct csup_memtable csup_memtable;
+
+/* An entry in place. Pointers are valid as long as the arena is mapped: entries never move or change. */
+typedef struct csup_entry {
+  const uint8_t *key;
+  const uint8_t *value;
+  uint32_t key_length;
+  uint32_t value_length;
+  uint64_t trailer; /* sequence number << 8 | kind; larger is newer and sorts first */
+} csup_entry;
+
+/* A position in a memtable, with a private copy of the current node's order. Plain data; needs no cleanup. */
+typedef struct csup_memtable_cursor {
+  const csup_memtable *table;
+  uint32_t node;                           /* 0: not positioned */
+  uint32_t count;                          /* entries in the copy */
+  uint32_t index;                          /* the current one */
+  uint32_t entries[CSUP_MEMTABLE_SLOTS];   /* their offsets */
+  csup_entry entry;                        /* the current one, decoded */
+} csup_memtable_cursor;
+
+/* Makes an empty memtable in `capacity` bytes at `arena` (16-byte aligned; 4096 <= capacity < 4 GiB). `common` is a
+ * prefix that most keys are expected to share, possibly empty; any key may be inserted whatever it is. */
+csup_memtable *csup_memtable_create(void *arena, size_t capacity, const void *common, size_t common_length);
+
+/* Bytes of the arena in use, and its capacity. */
+size_t csup_memtable_used(const csup_memtable *table);
+size_t csup_memtable_capacity(const csup_memtable *table);
+/* Number of entries inserted. */
+uint64_t csup_memtable_count(const csup_memtable *table);
+
+/* The arena bytes that `count` entries with `payload` key and value bytes in all may need at most, whatever the
+ * memtable looks like: every one of them may split a full node. */
+size_t csup_memtable_need(size_t count, size_t payload);
+/* The same for an empty memtable, where a node is split only after it filled up. */
+size_t csup_memtable_fresh_need(size_t count, size_t payload);
+/* The smallest capacity that leaves `need` bytes free in an empty memtable. */
+size_t csup_memtable_capacity_for(size_t need);
+
+/* Inserts one entry. Inserting an entry that is there already (same key, same trailer) changes nothing, so a batch
+ * may be replayed. REQUIRES: the caller is the only inserter, and csup_memtable_need(1, key + value) bytes are free.
+ * Returns false, with nothing changed, if they are not. */
+bool csup_memtable_insert(csup_memtable *table, const void *key, uint32_t key_length, const void *value,
+                          uint32_t value_length, uint64_t trailer);
+
+/* Finishes a split that its inserter did not live to finish. REQUIRES: no inserter is alive. */
+void csup_memtable_repair(csup_memtable *table);
+
+/* The first entry with this user key and a trailer <= `trailer`: the newest version a snapshot sees. */
+bool csup_memtable_get(const csup_memtable *table, const void *key, uint32_t key_length, uint64_t trailer,
+                       csup_entry *out);
+
+/* Cursor moves. All return whether the cursor is positioned, and then `cursor->entry` is the entry. `next` and
+ * `previous` REQUIRE a positioned cursor. */
+void csup_memtable_cursor_init(csup_memtable_cursor *cursor, const csup_memtable *table);
+bool csup_memtable_cursor_first(csup_memtable_cursor *cursor);
+bool csup_memtable_cursor_last(csup_memtable_cursor *cursor);
+/* The first entry at or after (key, trailer) in internal-key order. */
+bool csup_memtable_cursor_seek(csup_memtable_cursor *cursor, const void *key, uint32_t key_length, uint64_t trailer);
+/* The last entry strictly before (key, trailer). */
+bool csup_memtable_cursor_seek_before(csup_memtable_cursor *cursor, const void *key, uint32_t key_length,
+                                      uint64_t trailer);
+bool csup_memtable_cursor_next(csup_memtable_cursor *cursor);
+bool csup_memtable_cursor_previous(csup_memtable_cursor *cursor);
+
+#endif

@@ -1,0 +1,75 @@
+#include "csup_shared.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+uint32_t csup_shared_layout(void) {
+  /* A base-31 polynomial over everything that another build could lay out differently. */
+  const size_t facts[] = {sizeof(csup_shared),
+                          sizeof(csup_lock),
+                          sizeof(csup_slot),
+                          offsetof(csup_shared, reserved),
+                          offsetof(csup_shared, drained),
+                          offsetof(csup_shared, drain_sequence),
+                          offsetof(csup_shared, commit_lock),
+                          offsetof(csup_shared, drain_lock),
+                          offsetof(csup_shared, manifest_edits),
+                          offsetof(csup_shared, slots)};
+  uint32_t hash = CSUP_SHARED_VERSION;
+  for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) hash = hash * 31 + (uint32_t)facts[i];
+  return hash;
+}
+
+int csup_lock_init(csup_lock *lock) {
+  pthread_mutexattr_t attributes;
+  int error = pthread_mutexattr_init(&attributes);
+  if (error) return error;
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  /* Robust, but never with priority inheritance: together they abort the caller when the owner lives in another
+   * PID namespace. */
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  memset(lock, 0, sizeof *lock);
+  error = pthread_mutex_init(&lock->mutex, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+  return error;
+}
+
+static enum csup_lock_result settle(csup_lock *lock, int error) {
+  switch (error) {
+    case 0: return CSUP_LOCK_OK;
+    case EBUSY: return CSUP_LOCK_BUSY;
+    case EOWNERDEAD: return pthread_mutex_consistent(&lock->mutex) == 0 ? CSUP_LOCK_OWNER_DIED : CSUP_LOCK_BROKEN;
+    default: return CSUP_LOCK_BROKEN;
+  }
+}
+
+enum csup_lock_result csup_lock_acquire(csup_lock *lock) { return settle(lock, pthread_mutex_lock(&lock->mutex)); }
+
+enum csup_lock_result csup_lock_try(csup_lock *lock) { return settle(lock, pthread_mutex_trylock(&lock->mutex)); }
+
+void csup_lock_release(csup_lock *lock) { pthread_mutex_unlock(&lock->mutex); }
+
+void csup_futex_wait(const uint32_t *word, uint32_t expected, uint64_t nanoseconds) {
+  struct timespec limit = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
+  syscall(SYS_futex, word, FUTEX_WAIT, expected, nanoseconds ? &limit : NULL, NULL, 0);
+}
+
+void csup_futex_wake_all(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, 0x7FFFFFFF, NULL, NULL, 0); }
+
+void csup_ring_write(uint8_t *ring, uint64_t ring_bytes, uint64_t position, const void *bytes, size_t length) {
+  uint64_t start = position % ring_bytes;
+  size_t first = ring_bytes - start < length ? (size_t)(ring_bytes - start) : length;
+  memcpy(ring + start, bytes, first);
+  if (length > first) memcpy(ring, (const uint8_t *)bytes + first, length - first);
+}
+
+void csup_ring_read(const uint8_t *ring, uint64_t ring_bytes, uint64_t position, void *bytes, size_t length) {
+  uint64_t start = position % ring_bytes;
+  size_t first = ring_bytes - start < length ? (size_t)(ring_bytes - start) : length;
+  memcpy(bytes, ring + start, first);
+  if (length > first) memcpy((uint8_t *)bytes + first, ring, length - first);
+}
