@@ -1,0 +1,50 @@
+internal import CSupport
+internal import Glibc
+
+/// A file's bytes as memory that all its users share. Not inherited by a child of fork.
+final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; its users order their accesses
+  let base: UnsafeMutableRawPointer
+  let sizeBytes: Int
+  private let name: String
+
+  /// Maps the file, making it anew if it has another size than this. REQUIRES: a lock that keeps other users away
+  /// meanwhile, since to cut a file under somebody's mapping is a signal for them.
+  init(_ file: DiskFile, sizeBytes: Int) throws(SiltstoneError) {
+    self.sizeBytes = sizeBytes
+    name = file.name
+    if try file.sizeBytes() != UInt64(sizeBytes) {
+      do throws(SiltstoneError) {
+        try SharedMapping.fillWithZeros(file, sizeBytes)
+      } catch {
+        try? file.truncate(to: 0)
+        throw error
+      }
+    }
+    guard let base = csup_map_shared(file.descriptor, sizeBytes) else {
+      throw .system("map the file", errno: errno, file: file.name)
+    }
+    self.base = base
+  }
+
+  /// Writes every block, because a store into a hole could meet a full disk, and that is a signal, not an error. The
+  /// file grows with the writes, never ahead of them, and is synced at its full size: a file of the right size is
+  /// one that was finished.
+  private static func fillWithZeros(_ file: DiskFile, _ sizeBytes: Int) throws(SiltstoneError) {
+    try file.truncate(to: 0)
+    let zeros = AlignedMemory(sizeBytes: 1 << 20)
+    var offset = 0
+    while offset < sizeBytes {
+      let length = min(zeros.sizeBytes, sizeBytes - offset)
+      try file.write(UnsafeRawBufferPointer(start: zeros.base, count: length), at: UInt64(offset), .none)
+      offset += length
+    }
+    try file.sync()
+  }
+
+  deinit { csup_unmap(base, sizeBytes) }
+
+  func sync() throws(SiltstoneError) {
+    let number = csup_sync_mapping(base, sizeBytes)
+    if number != 0 { throw .system("sync the mapping", errno: number, file: name) }
+  }
+}
