@@ -1,0 +1,207 @@
+internal import CSupport
+internal import Glibc
+
+/// The file SHARED, mapped: watermarks, locks, slots and the log ring, as `csup_shared.h` draws them.
+///
+/// A thin, typed view; the words mean what they mean to every thread of every process. Whatever is read here is
+/// checked where it is used as a length or an offset.
+final class SharedState: Sendable {
+  static let fileName = "SHARED"
+  private let mapping: any MappedFile
+  /// The header at the mapping's start: identity, constants, and what `words` points at.
+  nonisolated(unsafe) private let header: UnsafeMutablePointer<csup_shared>
+  /// The log ring: position p lives at `ring[p % ringBytes]`.
+  nonisolated(unsafe) let ring: UnsafeMutablePointer<UInt8>
+  let ringBytes: UInt64
+
+  /// What an earlier life left behind, if it left anything that this one can trust.
+  struct Remains {
+    var reserved: LogPosition
+    var drained: LogPosition
+    var durable: LogPosition
+    /// The ring's bytes are those that its last user wrote: the machine has not restarted since.
+    var ringIsLive: Bool
+    /// Closed in good order.
+    var clean: Bool
+  }
+
+  /// The changing words, each at its place in the mapping.
+  struct Words: @unchecked Sendable {  // into memory that is made for sharing; all access is atomic
+    let reserved, published, drained, durable, prepared: UnsafeMutablePointer<UInt64>
+    let drainSequence, drainWaiters, failed, logWanted: UnsafeMutablePointer<UInt32>
+    let commitLock, drainLock: UnsafeMutablePointer<csup_lock>
+
+    init(_ header: UnsafeMutablePointer<csup_shared>) {
+      reserved = header.pointer(to: \.reserved)!
+      published = header.pointer(to: \.published)!
+      drained = header.pointer(to: \.drained)!
+      durable = header.pointer(to: \.durable)!
+      prepared = header.pointer(to: \.prepared)!
+      drainSequence = header.pointer(to: \.drain_sequence)!
+      drainWaiters = header.pointer(to: \.drain_waiters)!
+      failed = header.pointer(to: \.failed)!
+      logWanted = header.pointer(to: \.log_wanted)!
+      commitLock = header.pointer(to: \.commit_lock)!
+      drainLock = header.pointer(to: \.drain_lock)!
+    }
+  }
+  let words: Words
+
+  private init(mapping: any MappedFile, ringBytes: UInt64) {
+    self.mapping = mapping
+    header = mapping.base.assumingMemoryBound(to: csup_shared.self)
+    words = Words(header)
+    ring = (mapping.base + Int(CSUP_SHARED_HEADER_BYTES)).assumingMemoryBound(to: UInt8.self)
+    self.ringBytes = ringBytes
+  }
+
+  static func fileBytes(ringBytes: UInt64) -> Int { Int(CSUP_SHARED_HEADER_BYTES) + Int(ringBytes) }
+
+  /// Maps SHARED, making it if it is missing or was half made, and says what was in it. The caller holds the database's
+  /// exclusive lock. Nothing is changed in a whole file until `begin`.
+  ///
+  /// - Parameter ringBytes: for a new file; an existing one keeps its own size, since its ring may hold what no log file
+  ///   does.
+  static func attach(
+    storage: any Storage, database: DatabaseID, ringBytes: UInt64
+  ) throws(SiltstoneError) -> (SharedState, Remains?) {
+    precondition(isPossible(ringBytes: ringBytes))
+    let ringBytes = try existingRingBytes(storage) ?? ringBytes
+    let mapping = try storage.map(fileName, sizeBytes: fileBytes(ringBytes: ringBytes))
+    let state = SharedState(mapping: mapping, ringBytes: ringBytes)
+    return (state, state.remains(of: database))
+  }
+
+  private static func isPossible(ringBytes: UInt64) -> Bool {
+    ringBytes >= 1 << 16 && ringBytes <= 1 << 30 && ringBytes & (ringBytes - 1) == 0
+  }
+
+  /// The ring size that a whole SHARED says it has; nil if there is none, or what is there never was whole.
+  private static func existingRingBytes(_ storage: any Storage) throws(SiltstoneError) -> UInt64? {
+    guard try storage.exists(fileName) else { return nil }
+    let file = try storage.open(fileName, .readBuffered)
+    let bytes = AlignedMemory(sizeBytes: Int(CSUP_SHARED_HEADER_BYTES))
+    guard try file.read(into: bytes.buffer, at: 0) == bytes.sizeBytes else { return nil }
+    let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
+    guard head.pointee.magic == CSUP_SHARED_MAGIC,
+      head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES))
+    else { return nil }
+    guard head.pointee.version <= CSUP_SHARED_VERSION else {
+      throw SiltstoneError(
+        .unsupportedVersion, "shared state \(head.pointee.version) is newer than this build's \(CSUP_SHARED_VERSION)",
+        file: fileName, offset: 8)
+    }
+    let ringBytes = head.pointee.ring_bytes
+    guard isPossible(ringBytes: ringBytes), try file.sizeBytes() == UInt64(fileBytes(ringBytes: ringBytes)) else {
+      return nil
+    }
+    return ringBytes
+  }
+
+  /// The watermarks of the last user, if the header is this database's, of this layout, and whole.
+  private func remains(of database: DatabaseID) -> Remains? {
+    let head = header.pointee
+    guard head.magic == CSUP_SHARED_MAGIC, head.version == CSUP_SHARED_VERSION, head.layout == csup_shared_layout(),
+      head.checksum == identityChecksum(), head.ring_bytes == ringBytes, DatabaseID(head.database) == database
+    else { return nil }
+    let remains = Remains(
+      reserved: csup_load(words.reserved), drained: csup_load(words.drained),
+      durable: csup_load(words.durable),
+      ringIsLive: DatabaseID(head.boot) == BootID.current(), clean: head.clean == 1)
+    // `durable` was true whenever it was stored, so it binds even after a power cut; the rest must at least agree.
+    guard remains.reserved <= KeyTrailer.maxSequence, remains.durable <= remains.drained,
+      remains.drained <= remains.reserved, remains.reserved - remains.drained <= ringBytes
+    else { return nil }
+    return remains
+  }
+
+  /// Makes the header this process's, with all watermarks at their recovered places.
+  func begin(
+    database: DatabaseID, segmentBytes: UInt64, end: LogPosition, drained: LogPosition, durable: LogPosition
+  ) throws(SiltstoneError) {
+    assert(durable <= drained && drained <= end && end - drained <= ringBytes)
+    var head = csup_shared()
+    head.version = UInt32(CSUP_SHARED_VERSION)
+    head.layout = csup_shared_layout()
+    head.database = database.tuple
+    head.boot = BootID.current().tuple
+    head.ring_bytes = ringBytes
+    head.segment_bytes = segmentBytes
+    head.reserved = end
+    head.published = end
+    head.drained = drained
+    head.durable = durable
+    // The magic goes in last: a header that was being made when the process died must not look whole.
+    header.pointee.magic = 0
+    header.pointee = head
+    guard csup_lock_init(words.commitLock) == 0, csup_lock_init(words.drainLock) == 0 else {
+      throw SiltstoneError(.inputOutput, "cannot make robust locks in shared memory", file: SharedState.fileName)
+    }
+    header.pointee.magic = CSUP_SHARED_MAGIC
+    header.pointee.checksum = identityChecksum()
+  }
+
+  /// Marks an orderly end: the log file holds everything.
+  func end() throws(SiltstoneError) {
+    header.pointee.clean = 1
+    try mapping.sync()
+  }
+
+  private func identityChecksum() -> UInt32 {
+    csup_crc32c(0, header, Int(CSUP_SHARED_IDENTITY_BYTES))
+  }
+}
+
+// MARK: - Watermarks
+
+extension SharedState {
+  @inline(__always) var reserved: LogPosition { csup_load(words.reserved) }
+  /// Everything below is visible to readers.
+  @inline(__always) var published: LogPosition { csup_load(words.published) }
+  /// Everything below is in the log file.
+  @inline(__always) var drained: LogPosition { csup_load(words.drained) }
+  /// Everything below is on stable media.
+  @inline(__always) var durable: LogPosition { csup_load(words.durable) }
+  /// Log segments stand ready for everything below.
+  @inline(__always) var prepared: LogPosition { csup_load(words.prepared) }
+  /// The errno that ended writing, or 0.
+  @inline(__always) var failed: Int32 { Int32(bitPattern: csup_load32(words.failed)) }
+
+  /// REQUIRES: the commit lock.
+  @inline(__always) func setReserved(_ position: LogPosition) { csup_store(words.reserved, position) }
+  /// REQUIRES: the commit lock.
+  @inline(__always) func setPublished(_ position: LogPosition) { csup_store(words.published, position) }
+  /// REQUIRES: the drain lock.
+  func setDrained(_ position: LogPosition) { csup_store(words.drained, position) }
+  /// REQUIRES: the drain lock.
+  func setDurable(_ position: LogPosition) { csup_store(words.durable, position) }
+  func setPrepared(_ position: LogPosition) { csup_store(words.prepared, position) }
+  func setFailed(_ errno: Int32) { csup_store32(words.failed, UInt32(bitPattern: errno == 0 ? EIO : errno)) }
+}
+
+// MARK: - For people
+
+extension SharedState {
+  /// Describes the file in readable form. Looks at it as a file: mapping it would take part.
+  static func dump(_ storage: any Storage, _ emit: (String) -> Void) throws(SiltstoneError) {
+    let file = try storage.open(fileName, .readBuffered)
+    let bytes = AlignedMemory(sizeBytes: Int(CSUP_SHARED_HEADER_BYTES))
+    guard try file.read(into: bytes.buffer, at: 0) == bytes.sizeBytes else {
+      throw .corrupt("the shared state is shorter than its header", file: fileName)
+    }
+    let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
+    guard head.pointee.magic == CSUP_SHARED_MAGIC else { return emit("SHARED: never used") }
+    guard head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES)) else {
+      throw .corrupt("the shared state's header does not verify", file: fileName, offset: 0)
+    }
+    emit("shared state of database \(DatabaseID(head.pointee.database)), layout version \(head.pointee.version)")
+    emit("ring \(head.pointee.ring_bytes) bytes, log segments \(head.pointee.segment_bytes) bytes")
+    let isLive = DatabaseID(head.pointee.boot) == BootID.current()
+    emit("written \(isLive ? "since" : "before") the machine started; closed in order: \(head.pointee.clean == 1)")
+    emit("reserved  \(head.pointee.reserved)")
+    emit("published \(head.pointee.published)")
+    emit("drained   \(head.pointee.drained)")
+    emit("durable   \(head.pointee.durable)")
+    if head.pointee.failed != 0 { emit("writing failed with errno \(head.pointee.failed)") }
+  }
+}
