@@ -1,0 +1,78 @@
+/// Writes a memtable's entries to level 0 as one run: one table, or more if it is large.
+///
+/// Versions that nobody can see any more stay behind. Tombstones all go along: what they hide may be in an older
+/// memtable that is not yet flushed.
+struct FlushJob<Source: EntryCursor & ~Copyable>: ~Copyable {
+  private var source: Source
+  private let context: JobContext
+  private let shape: CompactionShape
+  private let layout: TreeLayout
+
+  /// `layout` is the tree as it is now; it decides only what the table is like.
+  init(_ source: consuming Source, layout: TreeLayout, shape: CompactionShape, context: JobContext) {
+    self.source = source
+    self.layout = layout
+    self.shape = shape
+    self.context = context
+  }
+
+  /// Does the job. When it throws, nothing that it wrote is left, and it may be run again.
+  mutating func run() throws(SiltstoneError) -> JobResult {
+    var result = JobResult()
+    guard let interval = try interval() else { return result }
+    // What overlaps nothing will go down by moves alone, and never be rewritten: it is at the bottom already.
+    let settings = shape.tableSettings(
+      level: 0, lastLevel: layout.lastLevel, isBottom: !layout.overlapsAnything(interval))
+    var outputs = TableOutputs(
+      storage: context.storage, settings: settings, targetTableBytes: context.targetTableBytes,
+      nextFileNumber: context.nextFileNumber)
+    do throws(SiltstoneError) {
+      try write(into: &outputs, &result)
+      result.outputs = try outputs.finish()
+    } catch {
+      outputs.abandon()
+      throw error
+    }
+    result.entriesWritten = outputs.entryCount
+    return result
+  }
+
+  /// From the first to the last key; nil if there is none.
+  private mutating func interval() throws(SiltstoneError) -> KeyInterval? {
+    try source.seekToLast()
+    guard source.isValid else { return nil }
+    let largest = source.key.copied()
+    try source.seekToFirst()
+    guard source.isValid else { return nil }
+    return KeyInterval(smallest: source.key.copied(), largest: largest)
+  }
+
+  /// REQUIRES: the source stands on its first entry.
+  private mutating func write(
+    into outputs: inout TableOutputs, _ result: inout JobResult
+  ) throws(SiltstoneError) {
+    var rule = RetentionRule(snapshots: context.snapshots)
+    while source.isValid {
+      // Looking at a flag is cheap beside writing an entry.
+      try context.cancellation.check()
+      let (key, trailer) = (source.key, source.trailer)
+      result.entriesRead &+= 1
+      if rule.keeps(key, trailer) {
+        try outputs.add(key, trailer, source.value, startsKey: rule.startsKey)
+      } else {
+        result.versionsDropped &+= 1
+      }
+      try source.next()
+    }
+  }
+}
+
+extension VersionEdit {
+  /// The edit that installs a flush: its tables become a run of level 0, and the log is needed only from `logStart` on.
+  /// The caller adds `nextFileNumber` and `nextRunID`.
+  static func flush(_ outputs: [TableMetadata], run: UInt64, logStart: LogPosition) -> VersionEdit {
+    var edit = VersionEdit(logStart: logStart)
+    for table in outputs { edit.add(table, level: 0, run: run) }
+    return edit
+  }
+}

@@ -1,0 +1,48 @@
+internal import Synchronization
+
+/// What a flush or a compaction needs to know of the database it works for.
+struct JobContext: Sendable {
+  let storage: any Storage
+  /// Ascending. Taken before the job's inputs are looked at: a snapshot that is taken later sees all of them.
+  var snapshots: [LogPosition]
+  var targetTableBytes: UInt64
+  /// Gives out a number that no file has had. Thread-safe.
+  let nextFileNumber: @Sendable () -> UInt64
+  var cancellation = Cancellation()
+}
+
+/// Asks jobs to give up. Thread-safe.
+final class Cancellation: Sendable {
+  private let requested = Atomic<Bool>(false)
+
+  func request() { requested.store(true, ordering: .relaxed) }
+
+  func check() throws(SiltstoneError) {
+    if requested.load(ordering: .relaxed) { throw SiltstoneError(.closed, "the database is being closed") }
+  }
+}
+
+/// What a job made, and what it took.
+struct JobResult: Sendable {
+  /// In key order. Synced, but for the directory.
+  var outputs: [TableMetadata] = []
+  var bytesRead: UInt64 = 0
+  var entriesRead: UInt64 = 0
+  var entriesWritten: UInt64 = 0
+  /// Versions that no snapshot sees any more.
+  var versionsDropped: UInt64 = 0
+  /// Tombstones with nothing left to hide.
+  var tombstonesDropped: UInt64 = 0
+
+  var bytesWritten: UInt64 { outputs.reduce(0) { $0 + $1.sizeBytes } }
+
+  /// The whole of a plan from its tasks' results, in the order of the tasks.
+  mutating func add(_ other: JobResult) {
+    outputs += other.outputs
+    bytesRead += other.bytesRead
+    entriesRead += other.entriesRead
+    entriesWritten += other.entriesWritten
+    versionsDropped += other.versionsDropped
+    tombstonesDropped += other.tombstonesDropped
+  }
+}

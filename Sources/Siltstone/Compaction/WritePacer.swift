@@ -1,0 +1,123 @@
+/// How far the background is behind.
+struct WriteDebt: Sendable, Equatable {
+  /// Bytes in memtables, the active one included, against the bytes of all that may exist: 0 to 1.
+  var memtableFraction = 0.0
+  /// Level 0's runs beyond those it may hold, in units of those it may hold.
+  var levelZeroExcess = 0.0
+  /// The same for the level below that is worst off.
+  var deepExcess = 0.0
+}
+
+extension CompactionPicker {
+  /// The tree's part in the debt. Counted in runs and not in bytes to be merged: the one merge of a last level that is
+  /// due now and then is no sign of falling behind, however large it is; runs that pile up while it goes on are.
+  func debt(_ layout: TreeLayout, memtableFraction: Double) -> WriteDebt {
+    let deep = layout.levels.indices.dropFirst().map { level in
+      Double(layout.level(level).runs.count) / Double(shape.maxRuns(level, lastLevel: layout.lastLevel)) - 1
+    }
+    return WriteDebt(
+      memtableFraction: memtableFraction,
+      levelZeroExcess: max(
+        0, Double(layout.level(0).runs.count) / Double(shape.maxRuns(0, lastLevel: 1)) - 1),
+      deepExcess: max(0, deep.max() ?? 0))
+  }
+}
+
+/// Turns debt into a price: nanoseconds of delay for each byte written. Pure arithmetic; one owner.
+///
+/// Each kind of debt is a pressure p, 0 where nothing is amiss and 1 where it must not get; the price is
+///
+///     p / (1 - p) / capacity
+///
+/// with the bytes per second that the background can take in as capacity. At p = 1/2 the writers are held to just that,
+/// so the debt settles below it; towards 0 they run free, towards 1 they all but stop. There is no threshold at which
+/// anything jumps, and no integral that could swing: the debt itself is the only memory, which makes it a system of
+/// first order. What comes in steps, since a compaction takes its runs away at one blow, is smoothed over time.
+///
+/// Capacities are measured while the background works, not over all time: measured over all time they would
+/// follow the writers that they are to steer, and any rate would seem the right one.
+struct WritePacer: Sendable {
+  private var flush = Throughput(bytesPerSecond: 256e6)
+  private var merge = Throughput(bytesPerSecond: 128e6)
+  /// Both over the same stretch of the past; at first a guess that any measurement outweighs.
+  private var flushedBytes = Double(1 << 20)
+  private var mergedBytes = Double(4 << 20)
+  private var treePressure = 0.0
+  private var lastUpdate: UInt64?
+  private(set) var nanosecondsPerByte = 0.0
+
+  /// Half of the memory for memtables is for use: one memtable fills while one is flushed. The other half is for what
+  /// goes wrong.
+  static let memtableComfort = 0.5
+  /// Five times the runs that a level may hold are as many as reads should ever have to ask.
+  static let excessLimit = 4.0
+  /// Longer than the level-0 compactions of the default shape take, so that their rhythm does not show.
+  static let smoothingSeconds = 4.0
+  /// 19 times the capacity's price: writers still move, and whatever else is wrong, memory runs out next, which is a
+  /// stop of its own.
+  static let maxPressure = 0.95
+
+  /// A flush took `nanoseconds` of one thread for this many bytes of entries.
+  mutating func flushed(_ bytes: UInt64, nanoseconds: UInt64) {
+    flush.record(bytes, nanoseconds)
+    let keep = 1 / (1 + Double(bytes) / WritePacer.mergeFactorBytes)
+    flushedBytes = flushedBytes * keep + Double(bytes)
+    mergedBytes *= keep
+  }
+
+  /// A compaction read this many bytes in `nanoseconds`. With several workers, their time is divided by their number.
+  mutating func merged(_ bytes: UInt64, nanoseconds: UInt64) {
+    merge.record(bytes, nanoseconds)
+    mergedBytes += Double(bytes)
+  }
+
+  /// 16 GiB: the merge factor is an average over whole cycles of the tree, deep merges included.
+  private static let mergeFactorBytes = Double(16 << 30)
+
+  /// What compaction must read for each byte flushed; at least one, since what is flushed is merged once or else costs
+  /// nothing.
+  private var mergeFactor: Double { max(1, mergedBytes / flushedBytes) }
+
+  /// Sets the price by the debt of now. Call it whenever a memtable is sealed and when a job ends, and about every
+  /// 10 ms between.
+  mutating func update(_ debt: WriteDebt, nowNanoseconds: UInt64) {
+    let memory = (debt.memtableFraction - WritePacer.memtableComfort) / (1 - WritePacer.memtableComfort)
+    let tree = max(debt.levelZeroExcess, debt.deepExcess) / WritePacer.excessLimit
+    let elapsed = Double(nowNanoseconds &- (lastUpdate ?? nowNanoseconds)) / 1e9
+    lastUpdate = nowNanoseconds
+    treePressure += (tree - treePressure) * (elapsed / (elapsed + WritePacer.smoothingSeconds))
+    nanosecondsPerByte =
+      1e9 * (price(memory) / flush.bytesPerSecond + price(treePressure) * mergeFactor / merge.bytesPerSecond)
+  }
+
+  private func price(_ pressure: Double) -> Double {
+    let pressure = min(max(pressure, 0), WritePacer.maxPressure)
+    return pressure / (1 - pressure)
+  }
+}
+
+/// Bytes per second while working, averaged over the last jobs by their bytes.
+private struct Throughput: Sendable {
+  var bytesPerSecond: Double
+  private var bytes: Double
+  private var seconds: Double
+
+  /// A guess, which the first measurements outweigh.
+  init(bytesPerSecond: Double) {
+    self.bytesPerSecond = bytesPerSecond
+    bytes = Double(1 << 20)
+    seconds = bytes / bytesPerSecond
+  }
+
+  /// Old jobs count half as much with every 512 MiB: long enough to average over single jobs, short enough to follow a
+  /// disk that becomes busy.
+  private static let halfLifeBytes = Double(512 << 20)
+
+  mutating func record(_ newBytes: UInt64, _ nanoseconds: UInt64) {
+    guard newBytes > 0, nanoseconds > 0 else { return }
+    let keep = 1 / (1 + Double(newBytes) / Throughput.halfLifeBytes)
+    bytes = bytes * keep + Double(newBytes)
+    seconds = seconds * keep + Double(nanoseconds) / 1e9
+    bytesPerSecond = max(1, bytes / seconds)
+  }
+}
