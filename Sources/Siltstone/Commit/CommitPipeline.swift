@@ -1,0 +1,282 @@
+internal import CSupport
+internal import Synchronization
+
+/// A batch as its caller made it, ready to be committed.
+struct EncodedBatch {
+  /// Entries in `EntryEncoding`.
+  let payload: ByteView
+  let entryCount: Int
+  /// Key and value bytes, without the encoding's own.
+  let keyValueBytes: Int
+}
+
+/// Where the pipeline gets memtables, and where it waits when there are none.
+protocol MemtableSupply: AnyObject, Sendable {
+  /// A memtable for entries from `firstPosition` on, or nil while all arenas are full and wait for their flush.
+  func makeMemtable(firstPosition: LogPosition, after: Memtable, minimumBytes: Int) throws(SiltstoneError) -> Memtable?
+  /// Called once a memtable was sealed, with the commit lock held: wakes the flush, does nothing else.
+  func memtableWasSealed()
+  /// Blocks until a flush finished, or throws what keeps it from finishing.
+  func waitForFlush() throws(SiltstoneError)
+}
+
+/// The one path that every write takes.
+///
+/// Encoding and the payload's checksum are done before. Under one short lock, without a system call: the record goes
+/// into the ring, `reserved` moves past it, its entries go into the memtable, `published` follows. `reserved` moves
+/// only over what stands whole, so whoever finds the lock's owner dead sees either nothing, or a batch that the ring
+/// can finish. Then the caller waits for the watermark that its durability asks for.
+final class CommitPipeline: Sendable {
+  private let shared: SharedState
+  private let segments: LogSegments
+  private let drainer: LogDrainer
+  private let view: CurrentView
+  private let supply: any MemtableSupply
+  let counters = CommitCounters()
+
+  /// Records are cut at 1 MiB, so that even a batch larger than the ring passes through it piece by piece.
+  static let maxRecordPayloadBytes = 1 << 20
+  /// Wake the log role when this much waits to be drained: a few full-size writes.
+  private static let drainThresholdBytes: UInt64 = 1 << 20
+
+  init(
+    shared: SharedState, segments: LogSegments, drainer: LogDrainer, view: CurrentView, supply: any MemtableSupply
+  ) {
+    precondition(shared.ringBytes >= 4 * UInt64(CommitPipeline.maxRecordPayloadBytes) || shared.ringBytes >= 1 << 16)
+    self.shared = shared
+    self.segments = segments
+    self.drainer = drainer
+    self.view = view
+    self.supply = supply
+  }
+
+  /// A quarter of a small ring, so that a record always fits beside what is being drained.
+  private var recordPayloadLimit: Int { min(CommitPipeline.maxRecordPayloadBytes, Int(shared.ringBytes / 4)) }
+
+  /// Commits the batch: atomic, ordered, visible on return, and as durable as asked.
+  ///
+  /// - Returns: the log position behind the batch; a read at it sees the batch.
+  /// - Throws: `.diskFull` with nothing done if the log cannot grow; `.readOnly` after a failed log write. If the wait
+  ///   for durability throws, the batch is visible but may not survive a power cut.
+  func commit(_ batch: EncodedBatch, _ durability: Durability) throws(SiltstoneError) -> LogPosition {
+    let checksums = RecordChecksums(batch.payload, recordBytes: recordPayloadLimit)
+    let end = try append(batch, checksums)
+    wakeLogRole(end)
+    if durability == .synced { try drainer.waitDurable(end) }
+    return end
+  }
+
+  private func append(_ batch: EncodedBatch, _ checksums: borrowing RecordChecksums) throws(SiltstoneError)
+    -> LogPosition
+  {
+    let logBytes = UInt64(batch.payload.count + checksums.count * RecordFraming.headerBytes)
+    while true {
+      try lock()
+      switch prepare(batch, logBytes) {
+      case .ready(let memtable):
+        defer { unlock() }
+        return try write(batch, checksums, memtable)
+      case .failed(let error):
+        unlock()
+        throw error
+      case .awaitFlush:
+        unlock()
+        try supply.waitForFlush()
+      case .awaitSegments(let end):
+        unlock()
+        try segments.prepare(upTo: end)
+      case .awaitDrain(let position):
+        unlock()
+        try drainer.waitDrained(position)
+      }
+    }
+  }
+
+  // MARK: - Under the commit lock
+
+  private enum Preparation {
+    case ready(Memtable)
+    case failed(SiltstoneError)
+    case awaitFlush
+    case awaitSegments(LogPosition)
+    case awaitDrain(LogPosition)
+  }
+
+  /// Sees to it that the batch can go through without waiting: a memtable, log segments and ring space for it.
+  private func prepare(_ batch: EncodedBatch, _ logBytes: UInt64) -> Preparation {
+    if shared.failed != 0 { return .failed(LogDrainer.poisoned(shared.failed)) }
+    let reserved = shared.reserved
+    guard reserved + logBytes <= KeyTrailer.maxSequence else {
+      return .failed(SiltstoneError(.invalidArgument, "the log has used up its 2^56 bytes"))
+    }
+    if shared.prepared < reserved + logBytes { return .awaitSegments(reserved + logBytes) }
+    // What is larger than half the ring drains as it goes, in `write`.
+    let needed = min(logBytes, shared.ringBytes / 2)
+    if ringRoom(reserved) < needed { return .awaitDrain(reserved - min(reserved, shared.ringBytes / 4)) }
+    var memtable = view.load().active
+    if !memtable.hasRoom(count: batch.entryCount, payloadBytes: batch.keyValueBytes) {
+      do throws(SiltstoneError) {
+        guard let next = try rotate(from: memtable, for: batch) else { return .awaitFlush }
+        memtable = next
+      } catch {
+        return .failed(error)
+      }
+    }
+    return .ready(memtable)
+  }
+
+  /// Bytes that may be put into the ring now. The block in which the last drain ended is still needed: the next one
+  /// writes it again.
+  private func ringRoom(_ reserved: LogPosition) -> UInt64 {
+    shared.ringBytes - (reserved - StorageAlignment.roundDown(shared.drained))
+  }
+
+  /// Seals the memtable and puts a fresh one in its place, or returns nil if none is to be had yet.
+  private func rotate(from full: Memtable, for batch: EncodedBatch?) throws(SiltstoneError) -> Memtable? {
+    let minimum = batch.map { Memtable.capacityNeeded(count: $0.entryCount, payloadBytes: $0.keyValueBytes) } ?? 0
+    guard
+      let fresh = try supply.makeMemtable(firstPosition: shared.reserved, after: full, minimumBytes: minimum)
+    else { return nil }
+    view.update { old in
+      let sealed = full.isEmpty ? old.sealed : [full] + old.sealed
+      return ReadView(active: fresh, sealed: sealed, version: old.version)
+    }
+    supply.memtableWasSealed()
+    return fresh
+  }
+
+  private func write(
+    _ batch: EncodedBatch, _ checksums: borrowing RecordChecksums, _ memtable: Memtable
+  ) throws(SiltstoneError) -> LogPosition {
+    let begin = shared.reserved
+    var position = begin
+    for index in 0..<checksums.count {
+      let piece = checksums.piece(index, of: batch.payload)
+      let recordBytes = UInt64(RecordFraming.headerBytes + piece.count)
+      if checksums.count > 1, ringRoom(position) < recordBytes { try drainer.waitDrained(position) }
+      let header = RecordFraming.Header(
+        payloadBytes: piece.count, entryCount: index == 0 ? min(batch.entryCount, RecordFraming.maxEntryCount) : 0,
+        continues: index + 1 < checksums.count, payloadChecksum: checksums[index], isContinuation: index > 0)
+      withUnsafeTemporaryAllocation(byteCount: RecordFraming.headerBytes, alignment: 8) { scratch in
+        RecordFraming.encode(header, position: position, at: scratch.baseAddress!)
+        csup_ring_write(shared.ring, shared.ringBytes, position, scratch.baseAddress!, scratch.count)
+      }
+      csup_ring_write(
+        shared.ring, shared.ringBytes, position + UInt64(RecordFraming.headerBytes), piece.base, piece.count)
+      position += recordBytes
+      shared.setReserved(position)
+    }
+    insert(batch, firstByte: begin + UInt64(RecordFraming.headerBytes), into: memtable)
+    shared.setPublished(position)
+    counters.add(batch, logBytes: position - begin)
+    return position
+  }
+
+  private func insert(_ batch: EncodedBatch, firstByte: LogPosition, into memtable: Memtable) {
+    let wellFormed = EntryEncoding.forEach(in: batch.payload) { entry in
+      let trailer = KeyTrailer(firstByte &+ UInt64(entry.offset), entry.kind)
+      let fits = memtable.insert(entry.key, trailer, entry.value)
+      precondition(fits, "room was checked before")
+      return true
+    }
+    precondition(wellFormed, "the batch was encoded by this library")
+  }
+
+  private func lock() throws(SiltstoneError) {
+    switch csup_lock_acquire(shared.words.commitLock) {
+    case CSUP_LOCK_OK: return
+    case CSUP_LOCK_OWNER_DIED:
+      csup_lock_release(shared.words.commitLock)
+      throw SiltstoneError(.readOnly, "a writer died while committing; reopen the database")
+    default: throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)
+    }
+  }
+
+  private func unlock() { csup_lock_release(shared.words.commitLock) }
+
+  // MARK: - Others
+
+  /// Seals the memtable, if it holds anything, so that it will be flushed.
+  func seal() throws(SiltstoneError) {
+    while true {
+      try lock()
+      let active = view.load().active
+      let sealed: Result<Bool, SiltstoneError>
+      do throws(SiltstoneError) {
+        sealed = .success(active.isEmpty ? true : try rotate(from: active, for: nil) != nil)
+      } catch {
+        sealed = .failure(error)
+      }
+      unlock()
+      if try sealed.get() { return }
+      try supply.waitForFlush()
+    }
+  }
+
+  /// Everything acknowledged so far becomes durable.
+  func sync() throws(SiltstoneError) { try drainer.waitDurable(shared.reserved) }
+
+  private func wakeLogRole(_ end: LogPosition) {
+    guard end &- shared.drained >= CommitPipeline.drainThresholdBytes, counters.noteDrainWanted(end) else { return }
+    _ = csup_add32(shared.words.logWanted, 1)
+    csup_futex_wake_all(shared.words.logWanted)
+  }
+}
+
+/// The checksums of a payload's pieces, taken before the commit lock. Nearly always there is one.
+struct RecordChecksums: ~Copyable {
+  let count: Int
+  private let recordBytes: Int
+  private let first: UInt32
+  private let others: [UInt32]
+
+  init(_ payload: ByteView, recordBytes: Int) {
+    self.recordBytes = recordBytes
+    count = max(1, (payload.count &+ recordBytes &- 1) / recordBytes)
+    first = csup_crc32c(0, payload.base, min(payload.count, recordBytes))
+    others =
+      count == 1
+      ? []
+      : (1..<count).map { index in
+        let begin = index * recordBytes
+        return csup_crc32c(0, payload.base + begin, min(recordBytes, payload.count - begin))
+      }
+  }
+
+  subscript(index: Int) -> UInt32 { index == 0 ? first : others[index - 1] }
+
+  func piece(_ index: Int, of payload: ByteView) -> ByteView {
+    let begin = index &* recordBytes
+    return ByteView(payload.base + begin, min(recordBytes, payload.count &- begin))
+  }
+}
+
+/// What was committed so far. Changed under the commit lock, so a load and a store do for an addition.
+final class CommitCounters: Sendable {
+  private let batchCount = Atomic<UInt64>(0)
+  private let entryCount = Atomic<UInt64>(0)
+  private let keyValueByteCount = Atomic<UInt64>(0)
+  private let logByteCount = Atomic<UInt64>(0)
+  private let drainWantedAt = Atomic<UInt64>(0)
+
+  @inline(__always)
+  fileprivate func add(_ batch: EncodedBatch, logBytes: UInt64) {
+    batchCount.store(batches &+ 1, ordering: .relaxed)
+    entryCount.store(entries &+ UInt64(batch.entryCount), ordering: .relaxed)
+    keyValueByteCount.store(keyValueBytes &+ UInt64(batch.keyValueBytes), ordering: .relaxed)
+    logByteCount.store(logBytesReserved &+ logBytes, ordering: .relaxed)
+  }
+
+  /// Whether it is time to wake the drainer again: once for every 256 KiB, not for every put.
+  @inline(__always)
+  fileprivate func noteDrainWanted(_ end: LogPosition) -> Bool {
+    if end &- drainWantedAt.load(ordering: .relaxed) < 256 << 10 { return false }
+    drainWantedAt.store(end, ordering: .relaxed)
+    return true
+  }
+
+  var batches: UInt64 { batchCount.load(ordering: .relaxed) }
+  var entries: UInt64 { entryCount.load(ordering: .relaxed) }
+  var keyValueBytes: UInt64 { keyValueByteCount.load(ordering: .relaxed) }
+  var logBytesReserved: UInt64 { logByteCount.load(ordering: .relaxed) }
+}

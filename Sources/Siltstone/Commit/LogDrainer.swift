@@ -1,0 +1,152 @@
+internal import CSupport
+internal import Synchronization
+
+/// Moves the log from the ring to its files, and makes it durable.
+///
+/// Nobody is the drainer by office: a thread that needs the log further along than it is takes the drain lock and
+/// moves it for everyone; whoever comes meanwhile sleeps until that is done, and most often finds its own bytes
+/// among what was moved. So a group commits with one durable write, led by one of its members, and no hand-off
+/// stands between a put and its durability.
+final class LogDrainer: Sendable {
+  private let shared: SharedState
+  private let segments: LogSegments
+  /// Owned by the holder of the drain lock.
+  private let writer: Mutex<LogWriter>
+  private let bytesWritten = Atomic<UInt64>(0)
+  private let syncCount = Atomic<UInt64>(0)
+
+  init(storage: any Storage, shared: SharedState, segments: LogSegments) throws(SiltstoneError) {
+    self.shared = shared
+    self.segments = segments
+    writer = Mutex(try LogWriter(storage: storage))
+  }
+
+  /// Bytes written to log files, padding and rewritten blocks included.
+  var totalBytesWritten: UInt64 { bytesWritten.load(ordering: .relaxed) }
+  /// Durable writes: how many groups were committed.
+  var totalSyncs: UInt64 { syncCount.load(ordering: .relaxed) }
+
+  /// Returns when everything below `position` is on stable media. REQUIRES: `position <= reserved`.
+  func waitDurable(_ position: LogPosition) throws(SiltstoneError) {
+    while shared.durable < position { try move(durable: true) { shared.durable >= position } }
+  }
+
+  /// Returns when everything below `position` is in the log files, durable or not. REQUIRES: `position <= reserved`.
+  func waitDrained(_ position: LogPosition) throws(SiltstoneError) {
+    while shared.drained < position { try move(durable: false) { shared.drained >= position } }
+  }
+
+  /// Drains once, or sleeps while another thread does.
+  private func move(durable: Bool, until done: () -> Bool) throws(SiltstoneError) {
+    let word = shared.words.drainSequence
+    let before = csup_load32(word)
+    if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
+    if done() { return }
+    switch csup_lock_try(shared.words.drainLock) {
+    case CSUP_LOCK_OK, CSUP_LOCK_OWNER_DIED:
+      // A drainer that died left nothing behind but watermarks that lag; what it wrote is simply written again.
+      defer {
+        _ = csup_add32(word, 1)
+        csup_lock_release(shared.words.drainLock)
+        if csup_load32(shared.words.drainWaiters) != 0 { csup_futex_wake_all(word) }
+      }
+      try drainHoldingLock(durable: durable)
+    case CSUP_LOCK_BUSY:
+      _ = csup_add32(shared.words.drainWaiters, 1)
+      // The limit only guards against a drainer that was stopped or killed before it could wake anyone.
+      csup_futex_wait(word, before, 10_000_000)
+      _ = csup_add32(shared.words.drainWaiters, .max)
+    default:
+      throw SiltstoneError(.corruption, "the drain lock is broken", file: SharedState.fileName)
+    }
+  }
+
+  private func drainHoldingLock(durable: Bool) throws(SiltstoneError) {
+    let target = shared.reserved
+    // Making a segment can fail for want of space, and may be tried again; nothing has been written yet.
+    try segments.prepare(upTo: target)
+    do throws(SiltstoneError) {
+      try writer.withLock { (writer) throws(SiltstoneError) in
+        let written = try writer.write(
+          from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained)
+        bytesWritten.add(written.bytes, ordering: .relaxed)
+        shared.setDrained(target)
+        guard durable, shared.durable < target else { return }
+        if !written.isDurable { try writer.sync(segments: segments, from: shared.durable, upTo: target) }
+        syncCount.add(1, ordering: .relaxed)
+        shared.setDurable(target)
+      }
+    } catch {
+      // The log's blocks were allocated long ago, so this is the device speaking. What reached it is unknown, and
+      // must not be guessed at: the database is read-only until recovery has looked.
+      shared.setFailed(error.errno)
+      throw error
+    }
+  }
+
+  static func poisoned(_ errno: Int32) -> SiltstoneError {
+    SiltstoneError(
+      .readOnly, "writing the log failed; the database accepts no writes until it is reopened", errno: errno)
+  }
+}
+
+/// The mechanics of a drain: which pieces of the ring go where. Used by the holder of the drain lock.
+private struct LogWriter: ~Copyable {
+  private let queue: any IOQueue
+  /// Large enough for the device's full rate, small enough that a durable write beside it does not wait long.
+  private static let pieceBytes: UInt64 = 256 << 10
+
+  init(storage: any Storage) throws(SiltstoneError) { queue = try storage.makeIOQueue(depth: 8) }
+
+  /// Writes [drained, target), widened to whole blocks: the block in which the last drain ended is written again, and
+  /// the one in which this one ends holds bytes past `target` that mean nothing until a later drain covers them.
+  /// With `durable`, and if one write does it, that write is itself the sync.
+  borrowing func write(
+    from shared: borrowing SharedState, segments: LogSegments, upTo target: LogPosition, durable: Bool
+  ) throws(SiltstoneError) -> (bytes: UInt64, isDurable: Bool) {
+    guard shared.drained < target else { return (0, false) }
+    let begin = StorageAlignment.roundDown(shared.drained)
+    let end = StorageAlignment.roundUp(target)
+    let first = pieceEnd(begin, end, segments.segmentBytes, shared.ringBytes)
+    let isDurable = durable && first == end
+    var position = begin
+    var failure: SiltstoneError?
+    while (position < end && failure == nil) || queue.outstanding > 0 {
+      if position < end, failure == nil, queue.outstanding < queue.depth {
+        let next = pieceEnd(position, end, segments.segmentBytes, shared.ringBytes)
+        let bytes = UnsafeRawBufferPointer(
+          start: shared.ring + Int(position % shared.ringBytes), count: Int(next - position))
+        try queue.submitWrite(
+          try segments.file(holding: position), bytes,
+          at: UInt64(LogSegment.headerBytes) + position % segments.segmentBytes, isDurable ? .dataSync : .none,
+          tag: position)
+        position = next
+      } else if let error = try queue.wait().error {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return (end - begin, isDurable)
+  }
+
+  /// The end of the piece that begins at `position`: it crosses neither a segment's end nor the ring's.
+  private borrowing func pieceEnd(
+    _ position: LogPosition, _ end: LogPosition, _ segmentBytes: UInt64, _ ringBytes: UInt64
+  ) -> LogPosition {
+    let segmentEnd = (position / segmentBytes + 1) * segmentBytes
+    let ringEnd = (position / ringBytes + 1) * ringBytes
+    return min(end, segmentEnd, ringEnd, position + LogWriter.pieceBytes)
+  }
+
+  /// Syncs the files that hold [start, target). A write that was its own sync may cover only itself (a device with
+  /// forced unit access flushes nothing else), so earlier plain drains need this.
+  borrowing func sync(
+    segments: LogSegments, from start: LogPosition, upTo target: LogPosition
+  ) throws(SiltstoneError) {
+    var position = start
+    while position < target {
+      try segments.file(holding: position).sync()
+      position = (position / segments.segmentBytes + 1) * segments.segmentBytes
+    }
+  }
+}

@@ -1,0 +1,69 @@
+internal import CSupport
+internal import Synchronization
+
+/// The holder of the log role: keeps the ring empty enough and the next segment ready, so that committers find both
+/// that way, and bounds what a power cut takes from staged writes to about a second.
+final class LogWorker: Sendable {
+  private let shared: SharedState
+  private let segments: LogSegments
+  private let drainer: LogDrainer
+  private let report: @Sendable (SiltstoneError) -> Void
+  /// What else is to be done as the log grows; true asks to come back soon.
+  private let tend: @Sendable () -> Bool
+  private let isStopping = Atomic<Bool>(false)
+
+  /// Staged writes become durable this often, whoever waits for it or not.
+  private static let syncIntervalNanoseconds: UInt64 = 1_000_000_000
+
+  /// Backpressure follows the debt at this pace.
+  private static let tendIntervalNanoseconds: UInt64 = 10_000_000
+
+  init(
+    shared: SharedState, segments: LogSegments, drainer: LogDrainer,
+    report: @escaping @Sendable (SiltstoneError) -> Void, tend: @escaping @Sendable () -> Bool
+  ) {
+    self.shared = shared
+    self.segments = segments
+    self.drainer = drainer
+    self.report = report
+    self.tend = tend
+  }
+
+  private var wanted: UnsafeMutablePointer<UInt32> { shared.words.logWanted }
+
+  /// The thread's body: returns after `stop`.
+  func run(_ storage: any Storage) {
+    var lastSync = storage.monotonicNanoseconds()
+    while !isStopping.load(ordering: .acquiring) {
+      let before = csup_load32(wanted)
+      do throws(SiltstoneError) {
+        try prepareAhead()
+        let now = storage.monotonicNanoseconds()
+        if now - lastSync >= LogWorker.syncIntervalNanoseconds {
+          if shared.failed == 0 { try drainer.waitDurable(shared.reserved) }
+          lastSync = now
+        } else if shared.failed == 0, shared.reserved - shared.drained >= 256 << 10 {
+          try drainer.waitDrained(shared.reserved)
+        }
+      } catch {
+        report(error)  // a full disk passes, and a failed log has said so to every writer already
+      }
+      let soon = tend()
+      if !isStopping.load(ordering: .acquiring) {
+        csup_futex_wait(
+          wanted, before, soon ? LogWorker.tendIntervalNanoseconds : LogWorker.syncIntervalNanoseconds)
+      }
+    }
+  }
+
+  /// Half a segment ahead is time enough to fill the next one with zeros.
+  private func prepareAhead() throws(SiltstoneError) {
+    try segments.prepare(upTo: shared.reserved + segments.segmentBytes / 2)
+  }
+
+  func stop() {
+    isStopping.store(true, ordering: .releasing)
+    _ = csup_add32(wanted, 1)
+    csup_futex_wake_all(wanted)
+  }
+}

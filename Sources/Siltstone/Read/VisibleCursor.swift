@@ -1,0 +1,174 @@
+/// Walks what a reader at one position sees: for each user key its newest version below the position, if that is a
+/// put. Both ways, within bounds, over one view, which it pins.
+///
+/// Going forward it stands in the merge on the entry it shows. Going backward the merge meets a key's oldest version
+/// first, so the newest visible one is known only when the merge has left the key: the entry is then shown from a
+/// copy, and the merge stands before it.
+struct VisibleCursor: ~Copyable {
+  private enum Direction { case forward, backward }
+
+  private let view: ReadView
+  private let position: LogPosition
+  private let lower: [UInt8]?
+  private let upper: [UInt8]?
+  private var merge: MergingCursor<ViewSource>
+  private var direction = Direction.forward
+  private(set) var isValid = false
+  /// Forward: the user key that was passed last. Backward: the key shown.
+  private var savedKey = ByteBuffer()
+  private var savedValue = ByteBuffer()
+  /// Entries that were stepped over because they were hidden or deleted: the scan's own read amplification.
+  private(set) var skippedEntries: UInt64 = 0
+
+  /// - Parameters:
+  ///   - lower: the first key that may be shown.
+  ///   - upper: the first key behind the last that may be shown.
+  init(_ view: ReadView, at position: LogPosition, lower: [UInt8]?, upper: [UInt8]?) {
+    self.view = view
+    self.position = position
+    self.lower = lower
+    self.upper = upper
+    let runs = view.version.levels.flatMap(\.runs)
+    let count = 1 + view.sealed.count + runs.count
+    let sources = UnsafeMutablePointer<ViewSource>.allocate(capacity: count)
+    sources.initialize(to: ViewSource(view.active))
+    for (index, memtable) in view.sealed.enumerated() { (sources + 1 + index).initialize(to: ViewSource(memtable)) }
+    for (index, run) in runs.enumerated() {
+      (sources + 1 + view.sealed.count + index).initialize(to: ViewSource(run))
+    }
+    merge = MergingCursor(taking: sources, count: count)
+  }
+
+  /// REQUIRES: `isValid`. Valid until the cursor moves.
+  var key: ByteView { direction == .forward ? merge.key : savedKey.view }
+  /// REQUIRES: `isValid`. Valid until the cursor moves.
+  var value: ByteView { direction == .forward ? merge.value : savedValue.view }
+
+  mutating func seekToFirst() throws(SiltstoneError) {
+    if let lower { return try seek(lower) }
+    begin(.forward)
+    try merge.seekToFirst()
+    try settleForward(skippingSaved: false)
+  }
+
+  mutating func seekToLast() throws(SiltstoneError) {
+    if let upper { return try seekBefore(upper) }
+    begin(.backward)
+    try merge.seekToLast()
+    try settleBackward()
+  }
+
+  /// Moves to the first visible key at or after `key`.
+  mutating func seek(_ key: [UInt8]) throws(SiltstoneError) {
+    try key.withView { (key) throws(SiltstoneError) in try seek(key) }
+  }
+
+  /// Moves to the last visible key before `key`.
+  mutating func seekBefore(_ key: [UInt8]) throws(SiltstoneError) {
+    try key.withView { (key) throws(SiltstoneError) in try seekBefore(key) }
+  }
+
+  mutating func seek(_ key: ByteView) throws(SiltstoneError) {
+    begin(.forward)
+    if let lower, lower.withView({ $0.compare(key) > 0 }) {
+      try lower.withView { (lower) throws(SiltstoneError) in try merge.seek(lower, .newest) }
+    } else {
+      try merge.seek(key, .newest)
+    }
+    try settleForward(skippingSaved: false)
+  }
+
+  mutating func seekBefore(_ key: ByteView) throws(SiltstoneError) {
+    begin(.backward)
+    if let upper, upper.withView({ $0.compare(key) < 0 }) {
+      try upper.withView { (upper) throws(SiltstoneError) in try merge.seekBefore(upper, .newest) }
+    } else {
+      try merge.seekBefore(key, .newest)
+    }
+    try settleBackward()
+  }
+
+  /// REQUIRES: `isValid`.
+  mutating func next() throws(SiltstoneError) {
+    precondition(isValid, "the cursor stands on no entry")
+    if direction == .backward {
+      // The merge stands before the key shown; go to its first version, and past all of them.
+      begin(.forward)
+      try merge.seek(savedKey.view, .newest)
+    } else {
+      save(merge.key)
+      try merge.next()
+    }
+    isValid = false
+    try settleForward(skippingSaved: true)
+  }
+
+  /// REQUIRES: `isValid`.
+  mutating func previous() throws(SiltstoneError) {
+    precondition(isValid, "the cursor stands on no entry")
+    if direction == .forward {
+      save(merge.key)
+      begin(.backward)
+      try merge.seekBefore(savedKey.view, .newest)
+    }
+    isValid = false
+    try settleBackward()
+  }
+
+  private mutating func begin(_ direction: Direction) {
+    self.direction = direction
+    isValid = false
+  }
+
+  private mutating func save(_ key: ByteView) {
+    savedKey.removeAll()
+    savedKey.append(key)
+  }
+
+  /// From where the merge stands, forward to the first entry to show. With `skippingSaved`, versions of the saved key
+  /// are passed over.
+  private mutating func settleForward(skippingSaved: Bool) throws(SiltstoneError) {
+    var skipping = skippingSaved
+    while merge.isValid {
+      let key = merge.key
+      if let upper, upper.withView({ key.compare($0) >= 0 }) { return }
+      let trailer = merge.trailer
+      if trailer.sequence < position, !(skipping && key.equals(savedKey.view)) {
+        if trailer.isPut {
+          isValid = true
+          return
+        }
+        save(key)  // deleted: older versions of it are hidden
+        skipping = true
+      }
+      skippedEntries &+= 1
+      try merge.next()
+    }
+  }
+
+  /// From where the merge stands, backward to the first key to show, which is copied.
+  private mutating func settleBackward() throws(SiltstoneError) {
+    while merge.isValid {
+      if let lower, lower.withView({ merge.key.compare($0) < 0 }) { return }
+      save(merge.key)
+      var found = false
+      // Versions arrive oldest first: the last one below the position is the one to show.
+      while merge.isValid, merge.key.equals(savedKey.view) {
+        if merge.trailer.sequence < position {
+          found = merge.trailer.isPut
+          if found {
+            savedValue.removeAll()
+            savedValue.append(merge.value)
+          }
+        } else {
+          skippedEntries &+= 1
+        }
+        try merge.previous()
+      }
+      if found {
+        isValid = true
+        return
+      }
+    }
+  }
+}
