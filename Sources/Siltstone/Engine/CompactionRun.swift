@@ -1,0 +1,53 @@
+internal import Synchronization
+
+/// One plan under way: its tasks, which several workers may do at once, and what they have made so far.
+final class CompactionRun: Sendable {
+  let plan: CompactionPlan
+  /// The version that the plan was picked from: pins its tables.
+  let version: Version
+  let tasks: [CompactionTask]
+  let beganNanoseconds: UInt64
+  let isManual: Bool
+  /// Ends the other tasks when one has failed.
+  let cancellation = Cancellation()
+  private struct State {
+    var results: [JobResult?]
+    var unfinished: Int
+    var failure: SiltstoneError?
+  }
+  private let state: Mutex<State>
+
+  init(
+    _ plan: CompactionPlan, version: Version, tasks: [CompactionTask], beganNanoseconds: UInt64, isManual: Bool
+  ) {
+    self.plan = plan
+    self.version = version
+    self.tasks = tasks
+    self.beganNanoseconds = beganNanoseconds
+    self.isManual = isManual
+    state = Mutex(State(results: Array(repeating: nil, count: tasks.count), unfinished: tasks.count))
+  }
+
+  /// Notes how a task ended. Returns whether it was the last.
+  func finish(_ index: Int, _ outcome: Result<JobResult, SiltstoneError>) -> Bool {
+    state.withLock { state in
+      switch outcome {
+      case .success(let result): state.results[index] = result
+      case .failure(let error):
+        state.failure = state.failure ?? error
+        cancellation.request()
+      }
+      state.unfinished -= 1
+      return state.unfinished == 0
+    }
+  }
+
+  /// What all tasks made together, or why one of them failed. REQUIRES: all have ended.
+  func outcome() -> (result: JobResult, failure: SiltstoneError?) {
+    state.withLock { state in
+      var whole = JobResult()
+      for case let result? in state.results { whole.add(result) }
+      return (whole, state.failure)
+    }
+  }
+}

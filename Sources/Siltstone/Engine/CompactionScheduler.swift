@@ -1,0 +1,260 @@
+internal import Synchronization
+
+/// The holder of the compaction role: finds what is to be done, shares it out to its workers, and installs what they
+/// made. One lock, held only to decide.
+final class CompactionScheduler: Sendable {
+  let workerCount: Int
+  private let tree: TreeKeeper
+  private let view: CurrentView
+  private let picker: CompactionPicker
+  private let pacing: Pacing
+  private let report: @Sendable (SiltstoneError) -> Void
+  private let monitor = Monitor()
+
+  private struct State {
+    var inFlight = CompactionsInFlight()
+    var runs: [ObjectIdentifier: CompactionRun] = [:]
+    /// Tasks that no worker has taken yet.
+    var waiting: [(run: CompactionRun, index: Int)] = []
+    var isStopping = false
+    /// Since when nothing was urgent; 0 while something is.
+    var quietSince: UInt64 = 0
+    /// Why the last run failed; cleared by the next that succeeds.
+    var failure: SiltstoneError?
+    var retryAt: UInt64 = 0
+  }
+  private let state = Mutex(State())
+
+  /// Less than this is not worth a second worker.
+  private static let minTaskBytes: UInt64 = 32 << 20
+  /// Nothing urgent for this long, and tombstones get their turn.
+  private static let quietNanoseconds: UInt64 = 1_000_000_000
+  /// After a failure, a full disk say, the background pauses this long.
+  private static let retryNanoseconds: UInt64 = 500_000_000
+
+  init(
+    tree: TreeKeeper, view: CurrentView, workerCount: Int, pacing: Pacing,
+    report: @escaping @Sendable (SiltstoneError) -> Void
+  ) {
+    self.tree = tree
+    self.view = view
+    self.workerCount = workerCount
+    self.pacing = pacing
+    self.report = report
+    picker = CompactionPicker(shape: tree.shape)
+  }
+
+  // MARK: - For others
+
+  func pendingBytes(_ version: Version) -> UInt64 { picker.debtBytes(version.layout) }
+
+  /// The tree has changed: there may be something to do.
+  func wake() { monitor.withLock { monitor.broadcast() } }
+
+  func stop() {
+    monitor.withLock {
+      state.withLock { state in
+        state.isStopping = true
+        for run in state.runs.values { run.cancellation.request() }
+      }
+      monitor.broadcast()
+    }
+  }
+
+  /// Merges everything in the range into the last level, and returns when that is done.
+  func compact(lower: [UInt8]?, upper: [UInt8]?) throws(SiltstoneError) {
+    var mine: CompactionRun?
+    while true {
+      let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
+        if let run = mine {
+          if state.withLock({ $0.runs[ObjectIdentifier(run)] != nil }) {
+            monitor.wait()
+            return false
+          }
+          if let failure = run.outcome().failure { throw failure }
+          return true
+        }
+        if state.withLock({ $0.isStopping }) { throw SiltstoneError(.closed, "the database is being closed") }
+        let version = view.load().version
+        let pick = state.withLock { picker.pickManual(version.layout, lower: lower, upper: upper, $0.inFlight) }
+        switch pick {
+        case .nothingToDo: return true
+        case .busy: monitor.wait(nanoseconds: 50_000_000)
+        case .plan(let plan): mine = begin(plan, version, isManual: true)
+        }
+        return false
+      }
+      if let run = mine, run.tasks.isEmpty { try installOnlyMoves(run) }
+      if done { return }
+    }
+  }
+
+  /// Returns when no level is over its limits and nothing runs, or throws why it cannot get there.
+  func waitUntilIdle() throws(SiltstoneError) {
+    while true {
+      let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
+        let (isRunning, failure, isStopping) = state.withLock { (!$0.runs.isEmpty, $0.failure, $0.isStopping) }
+        if let failure { throw failure }
+        if isStopping { throw SiltstoneError(.closed, "the database is being closed") }
+        if !isRunning && picker.isSettled(view.load().version.layout) { return true }
+        monitor.wait(nanoseconds: 50_000_000)
+        return false
+      }
+      if done { return }
+    }
+  }
+
+  // MARK: - The workers
+
+  /// A worker's body: returns after `stop`. The worker that is `reserved` leaves the long merges of deep levels alone while
+  /// level 0 fills, so that flushes never pile up behind one.
+  func run(reserved: Bool) {
+    while true {
+      tree.reap()  // what the last run pinned
+      let work = monitor.withLock { () -> (run: CompactionRun, index: Int)? in
+        if let work = take(reserved) { return work }
+        if !state.withLock({ $0.isStopping }) { monitor.wait(nanoseconds: CompactionScheduler.quietNanoseconds) }
+        return nil
+      }
+      if let work {
+        if work.run.tasks.isEmpty { install(work.run) } else { perform(work.run, work.index) }
+      } else if state.withLock({ $0.isStopping }) {
+        return
+      }
+    }
+  }
+
+  /// The next task: one that waits, or the first of a new plan. REQUIRES: the monitor.
+  private func take(_ reserved: Bool) -> (run: CompactionRun, index: Int)? {
+    let now = tree.storage.monotonicNanoseconds()
+    if state.withLock({ $0.isStopping || now < $0.retryAt }) { return nil }
+    let version = view.load().version
+    let level0 = version.layout.level(0).runs.count
+    let avoidsDeep = reserved && level0 * 2 > tree.shape.maxRuns(0, lastLevel: version.layout.lastLevel)
+    let waiting = state.withLock { state in
+      let index = state.waiting.firstIndex { !avoidsDeep || $0.run.plan.sourceLevel == 0 }
+      return index.map { state.waiting.remove(at: $0) }
+    }
+    if let waiting { return waiting }
+    guard let plan = pick(version, onlyLevelZero: avoidsDeep, now) else { return nil }
+    let run = begin(plan, version, isManual: false)
+    if run.tasks.isEmpty { return (run, 0) }
+    return state.withLock { $0.waiting.removeFirst() }
+  }
+
+  private func pick(_ version: Version, onlyLevelZero: Bool, _ now: UInt64) -> CompactionPlan? {
+    state.withLock { state in
+      if let plan = picker.pick(version.layout, state.inFlight, onlyLevelZero: onlyLevelZero) {
+        state.quietSince = 0
+        return plan
+      }
+      if state.quietSince == 0 { state.quietSince = now }
+      guard !onlyLevelZero, state.inFlight.isEmpty,
+        now - state.quietSince >= CompactionScheduler.quietNanoseconds
+      else { return nil }
+      return picker.pickWhenIdle(version.layout, state.inFlight, oldestSnapshot: tree.snapshots.oldest)
+    }
+  }
+
+  /// Claims the plan's tables and puts its tasks up for the workers. REQUIRES: the monitor.
+  private func begin(_ plan: CompactionPlan, _ version: Version, isManual: Bool) -> CompactionRun {
+    let run = CompactionRun(
+      plan, version: version,
+      tasks: plan.tasks(workers: workerCount, minTaskBytes: CompactionScheduler.minTaskBytes),
+      beganNanoseconds: tree.storage.monotonicNanoseconds(), isManual: isManual)
+    state.withLock { state in
+      state.inFlight.insert(plan)
+      state.runs[ObjectIdentifier(run)] = run
+      // At the front: what was begun is finished before the next is begun.
+      state.waiting.insert(contentsOf: run.tasks.indices.map { (run, $0) }, at: 0)
+    }
+    monitor.broadcast()
+    return run
+  }
+
+  private func perform(_ run: CompactionRun, _ index: Int) {
+    let begin = tree.storage.monotonicNanoseconds()
+    var job = CompactionJob(run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation))
+    let outcome: Result<JobResult, SiltstoneError>
+    do throws(SiltstoneError) {
+      let result = try job.run()
+      pacing.merged(
+        result.bytesRead, nanoseconds: tree.storage.monotonicNanoseconds() - begin, workers: workerCount)
+      outcome = .success(result)
+    } catch {
+      outcome = .failure(error)
+    }
+    if run.finish(index, outcome) { install(run) }
+  }
+
+  // MARK: - Installing
+
+  private func installOnlyMoves(_ run: CompactionRun) throws(SiltstoneError) {
+    guard state.withLock({ $0.runs[ObjectIdentifier(run)] != nil }) else { return }
+    install(run)
+  }
+
+  /// Makes the run's outcome the tree's, or undoes it.
+  private func install(_ run: CompactionRun) {
+    var (result, failure) = run.outcome()
+    if failure == nil {
+      do throws(SiltstoneError) { try commit(run, result) } catch { failure = error }
+    } else {
+      for table in result.outputs { removeOutput(table) }
+    }
+    if let failure, failure.code != .closed { report(failure) }
+    if failure == nil { announce(run, result) }
+    monitor.withLock {
+      state.withLock { state in
+        state.inFlight.remove(run.plan)
+        state.runs[ObjectIdentifier(run)] = nil
+        state.waiting.removeAll { $0.run === run }
+        state.failure = failure
+        if failure != nil {
+          state.retryAt = tree.storage.monotonicNanoseconds() + CompactionScheduler.retryNanoseconds
+        }
+      }
+      monitor.broadcast()
+    }
+    pacing.update()
+  }
+
+  /// An edit whose commit failed may be on disk or not, and so may neither be dropped nor its files: it is tried again until
+  /// it succeeds, or the database is closed and the next recovery finds out.
+  private func commit(_ run: CompactionRun, _ result: JobResult) throws(SiltstoneError) {
+    let opened = try tree.open(result.outputs)
+    let edit = run.plan.edit(outputs: result.outputs, newRun: tree.takeRunID())
+    while true {
+      do throws(SiltstoneError) {
+        return try tree.commit(edit, opened: opened) { old, version in
+          ReadView(active: old.active, sealed: old.sealed, version: version)
+        }
+      } catch {
+        report(error)
+        if state.withLock({ $0.isStopping }) { throw error }
+        monitor.withLock { monitor.wait(nanoseconds: CompactionScheduler.retryNanoseconds) }
+      }
+    }
+  }
+
+  /// What cannot be removed now is named by nothing, and so is removed by the next opening.
+  private func removeOutput(_ table: TableMetadata) {
+    do throws(SiltstoneError) { try tree.storage.remove(TableFile.name(table.number)) } catch { report(error) }
+  }
+
+  private func announce(_ run: CompactionRun, _ result: JobResult) {
+    tree.note { work in
+      if !run.tasks.isEmpty { work.compactions += 1 }
+      work.trivialMoves += UInt64(run.plan.moves.count)
+      work.compactionBytesRead += result.bytesRead
+      work.compactionBytesWritten += result.bytesWritten
+    }
+    tree.options.eventHandler?(
+      Event(
+        .compaction,
+        "\(run.plan.reason.rawValue): level \(run.plan.sourceLevel) to \(run.plan.targetLevel), "
+          + "\(run.plan.moves.count) tables moved, \(result.entriesRead) entries read, \(result.entriesWritten) written",
+        durationNanoseconds: tree.storage.monotonicNanoseconds() - run.beganNanoseconds,
+        bytesWritten: result.bytesWritten))
+  }
+}

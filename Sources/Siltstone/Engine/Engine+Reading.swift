@@ -1,0 +1,78 @@
+internal import Synchronization
+
+extension Engine {
+  /// A view and a position to read at: the present one, or the snapshot's.
+  @inline(__always)
+  private func loadView(at snapshot: LogPosition?) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
+    if isClosed { throw SiltstoneError(.closed, "the database was closed") }
+    let (view, position) = view.load { shared.published }
+    return (view, snapshot ?? position)
+  }
+
+  /// Looks `key` up and gives its value to `body`; nil if it is absent.
+  @inline(__always)
+  func get<Result>(
+    _ key: ByteView, at snapshot: LogPosition?, _ body: (ByteView) -> Result
+  ) throws(SiltstoneError) -> Result? {
+    try WriteBatch.check(key)
+    let (view, position) = try loadView(at: snapshot)
+    let begin = readMeter.begin(storage)
+    var result = LookupResult()
+    var observer = Unobserved()
+    try report { () throws(SiltstoneError) in try view.lookUp(key, at: position, into: &result, &observer) }
+    readMeter.end(begin, LookupProbes(result), storage)
+    return result.outcome == .found ? body(result.value) : nil
+  }
+
+  func multiGet<Key: Bytes>(_ keys: [Key], at snapshot: LogPosition?) throws(SiltstoneError) -> [[UInt8]?] {
+    let (_, position) = try loadView(at: snapshot)
+    // Registered, so that all keys are read as of one moment even if the view changes between them.
+    let registration = snapshot == nil ? try registerSnapshot() : nil
+    let moment = registration?.position ?? position
+    var values: [[UInt8]?] = []
+    values.reserveCapacity(keys.count)
+    for key in keys {
+      values.append(
+        try key.withBytes { (key) throws(SiltstoneError) in
+          try get(ByteView(key), at: moment) { $0.copied() }
+        })
+    }
+    registration?.end()
+    return values
+  }
+
+  func makeCursor(_ range: KeyRange, at snapshot: LogPosition?) throws(SiltstoneError) -> VisibleCursor {
+    let (view, position) = try loadView(at: snapshot)
+    return VisibleCursor(view, at: position, lower: range.lower, upper: range.upper)
+  }
+
+  func scan(
+    _ range: KeyRange, at snapshot: LogPosition?, reverse: Bool,
+    _ body: (RawSpan, RawSpan) throws(SiltstoneError) -> Bool
+  ) throws(SiltstoneError) {
+    var cursor = try makeCursor(range, at: snapshot)
+    if reverse { try cursor.seekToLast() } else { try cursor.seekToFirst() }
+    while cursor.isValid {
+      let (key, value) = (cursor.key, cursor.value)
+      let goesOn = try body(
+        RawSpan(_unsafeStart: key.base, byteCount: key.count),
+        RawSpan(_unsafeStart: value.base, byteCount: value.count))
+      if !goesOn { return }
+      if reverse { try cursor.previous() } else { try cursor.next() }
+    }
+  }
+
+  func trace(_ key: ByteView) throws(SiltstoneError) -> ReadTrace {
+    try WriteBatch.check(key)
+    let (view, position) = try loadView(at: nil)
+    var result = LookupResult()
+    var observer = TraceObserver()
+    try view.lookUp(key, at: position, into: &result, &observer)
+    return observer.finish(result)
+  }
+
+  func registerSnapshot() throws(SiltstoneError) -> SnapshotRegistration {
+    if isClosed { throw SiltstoneError(.closed, "the database was closed") }
+    return SnapshotRegistration(in: snapshots) { shared.published }
+  }
+}

@@ -1,0 +1,60 @@
+internal import Glibc
+internal import Synchronization
+
+/// Backpressure: measures the debt, and makes writers wait in proportion to it.
+final class Pacing: Sendable {
+  private let storage: any Storage
+  private let view: CurrentView
+  private let picker: CompactionPicker
+  private let memtableBudgetBytes: Double
+  private let pacer = Mutex(WritePacer())
+  private let throttle = WriteThrottle()
+  private let slept = Atomic<UInt64>(0)
+
+  init(storage: any Storage, view: CurrentView, shape: CompactionShape, memtableBudgetBytes: Int) {
+    self.storage = storage
+    self.view = view
+    picker = CompactionPicker(shape: shape)
+    self.memtableBudgetBytes = Double(memtableBudgetBytes)
+  }
+
+  var slowdownNanoseconds: UInt64 { slept.load(ordering: .relaxed) }
+
+  /// Lets a write of `bytes` pass, after a wait if there is debt. Without debt it costs one load.
+  @inline(__always)
+  func admit(_ bytes: Int) {
+    let wait = throttle.admit(bytes) { storage.monotonicNanoseconds() }
+    if wait > 0 { sleep(wait) }
+  }
+
+  @inline(never)
+  private func sleep(_ nanoseconds: UInt64) {
+    var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    nanosleep(&time, nil)
+    slept.add(nanoseconds, ordering: .relaxed)
+  }
+
+  func flushed(_ bytes: UInt64, nanoseconds: UInt64) {
+    pacer.withLock { $0.flushed(bytes, nanoseconds: nanoseconds) }
+    update()
+  }
+
+  func merged(_ bytes: UInt64, nanoseconds: UInt64, workers: Int) {
+    pacer.withLock { $0.merged(bytes, nanoseconds: nanoseconds / UInt64(max(workers, 1))) }
+    update()
+  }
+
+  /// Sets the price by the debt of now. Returns whether there is a price, so that the caller comes back soon.
+  @discardableResult
+  func update() -> Bool {
+    let current = view.load()
+    let used = current.sealed.reduce(current.active.usedBytes) { $0 + $1.usedBytes }
+    let debt = picker.debt(current.version.layout, memtableFraction: Double(used) / memtableBudgetBytes)
+    let price = pacer.withLock { pacer in
+      pacer.update(debt, nowNanoseconds: storage.monotonicNanoseconds())
+      return pacer.nanosecondsPerByte
+    }
+    throttle.setPrice(nanosecondsPerByte: price)
+    return price > 0
+  }
+}
