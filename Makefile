@@ -1,0 +1,72 @@
+# Siltstone. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help deps build test run lint docs clean
+
+SWIFT ?= swift
+# Extra arguments of `siltstone demo`, for instance: make run DEMO='--events 1000000 --keep'
+DEMO ?=
+PACKAGES := liblz4-dev libzstd-dev libsnappy-dev liburing-dev pkg-config
+DOCS := docs
+
+help:
+	@echo 'make run     install what is missing, build, ingest real and generated data, print what was measured'
+	@echo 'make test    install what is missing, build, run every test'
+	@echo 'make build   the optimised tool, .build/release/siltstone'
+	@echo 'make lint    check the formatting'
+	@echo 'make docs    the documentation, as static pages in $(DOCS)/'
+	@echo 'make deps    install what is missing'
+	@echo 'make clean   remove everything that was built'
+
+# Asks dpkg about each package, and touches the network only if one is missing. On other systems than Debian and
+# Ubuntu it says what is needed and lets the build try.
+deps:
+	@command -v $(SWIFT) >/dev/null || { \
+	  echo 'Swift 6.3 or later is missing: https://www.swift.org/install/linux (then put it on the PATH)' >&2; exit 1; }
+	@command -v dpkg-query >/dev/null || { echo 'note: not a Debian system; needed: $(PACKAGES)' >&2; exit 0; }; \
+	missing=(); \
+	for package in $(PACKAGES); do \
+	  status=$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null || true); \
+	  case "$$status" in *' ok installed') ;; *) \
+	    if [ "$$package" = pkg-config ] && command -v pkg-config >/dev/null; then continue; fi; \
+	    missing+=("$$package");; esac; \
+	done; \
+	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	echo "installing: $${missing[*]}" >&2; \
+	root=(); \
+	if [ "$$(id -u)" -ne 0 ]; then \
+	  command -v sudo >/dev/null || { echo "missing: $${missing[*]} (no sudo: install them as root)" >&2; exit 1; }; \
+	  root=(sudo); \
+	fi; \
+	"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2; \
+	"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}" >&2
+
+build: deps
+	$(SWIFT) build -c release --product siltstone
+
+# The tests of the tool start the built tool, so it is built first.
+test: deps
+	$(SWIFT) build --product siltstone
+	$(SWIFT) test
+
+run: build
+	"$$($(SWIFT) build -c release --show-bin-path)/siltstone" demo $(DEMO)
+
+lint:
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+# Without a plugin, so that the package has no dependency for it, and without the network.
+docs: deps
+	rm -rf .build/symbol-graphs
+	$(SWIFT) package dump-symbol-graph --minimum-access-level public --skip-synthesized-members >/dev/null
+	mkdir -p .build/symbol-graphs
+	find .build -path '*/symbolgraph/Siltstone*.symbols.json' -exec cp {} .build/symbol-graphs/ \;
+	docc convert Sources/Siltstone/Siltstone.docc --additional-symbol-graph-dir .build/symbol-graphs \
+	  --fallback-display-name Siltstone --fallback-bundle-identifier siltstone \
+	  --transform-for-static-hosting --output-path $(DOCS)
+	@echo 'documentation: $(DOCS)/index.html'
+
+clean:
+	rm -rf .build .build-* $(DOCS) Benchmarks/.build

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Siltstone
+
+/// The argument that most verbs begin with, and the one place where a database is opened and closed.
+struct DatabaseDirectory: ParsableArguments {
+  @Argument(help: "The database directory.")
+  var directory: String
+
+  /// Only `put` and `load` create what is not there: a question about a directory that is no database must
+  /// not leave one behind.
+  func open(create: Bool = false) throws -> Database {
+    var options = Options()
+    options.createIfMissing = create
+    do throws(SiltstoneError) {
+      return try Database.open(directory, options: options)
+    } catch {
+      throw failure(error)
+    }
+  }
+
+  func close(_ database: Database) throws {
+    do throws(SiltstoneError) { try database.close() } catch { throw failure(error) }
+  }
+
+  /// Opens the database, runs `body`, closes.
+  func withDatabase<Result>(_ body: (Database) throws -> Result) throws -> Result {
+    let database = try open()
+    do {
+      let result = try body(database)
+      try close(database)
+      return result
+    } catch let error as SiltstoneError {
+      throw failure(error)
+    }
+  }
+
+  /// An error of the engine, together with the directory that it concerns.
+  func failure(_ error: SiltstoneError) -> ToolError { .failed("\(directory): \(error)") }
+}
+
+/// `--hex`, and the keys and values it applies to.
+struct HexOption: ParsableArguments {
+  @Flag(help: "Keys and values are hexadecimal digits, in arguments and in results.")
+  var hex = false
+
+  /// The bytes that an argument stands for.
+  func bytes(_ argument: String) throws -> [UInt8] {
+    let raw = RawArguments.bytes(of: argument)
+    guard hex else { return raw }
+    guard let bytes = Hex.decode(raw) else {
+      throw ToolError.failed("\(argument.prefix(40)): not an even number of hexadecimal digits")
+    }
+    return bytes
+  }
+}
+
+/// What a write has survived when it is acknowledged, by the names of `--durability`.
+enum DurabilityArgument: String, ExpressibleByArgument, CaseIterable {
+  case staged, synced
+
+  var durability: Durability {
+    switch self {
+    case .staged: .staged
+    case .synced: .synced
+    }
+  }
+}
