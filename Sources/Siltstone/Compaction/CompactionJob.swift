@@ -78,6 +78,7 @@ struct CompactionJob: ~Copyable {
   /// Merges up to `stride` entries; true if the next entry is not before `upper`.
   private mutating func mergeSome(before upper: ByteView?) throws(SiltstoneError) -> Bool {
     var left = CompactionJob.stride
+    defer { context.progress.add(entriesRead: CompactionJob.stride - left) }
     while left > 0, merge.isValid {
       let key = merge.key
       if let upper, key.compare(upper) >= 0 { return true }

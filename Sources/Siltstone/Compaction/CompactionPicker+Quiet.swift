@@ -7,18 +7,20 @@ extension CompactionPicker {
   /// Something to do about tombstones; nil if there is nothing that would help. Worth asking when nothing has been
   /// urgent for a while: it makes work that the next flushes might have saved.
   ///
-  /// A level above the last one, too many of whose entries are tombstones, goes down. A table of the last level is
-  /// rewritten where it is, once no snapshot needs its tombstones any more.
+  /// A level too many of whose entries are tombstones goes down, or is merged in place if it is the last. Once it is one
+  /// run, its tables are rewritten singly, as soon as no snapshot needs their tombstones any more.
   func pickWhenIdle(
     _ layout: TreeLayout, _ inFlight: CompactionsInFlight, oldestSnapshot: LogPosition?
   ) -> CompactionPlan? {
-    for level in layout.levels.indices.dropLast() where isTombstoneHeavy(layout.level(level)) {
-      if layout.level(level).runs.contains(where: inFlight.touches) { continue }
-      if let plan = moveDown(level, .tombstones, layout, inFlight) { return plan }
+    for (number, level) in layout.levels.enumerated() where isTombstoneHeavy(level) {
+      if level.runs.contains(where: inFlight.touches) { continue }
+      if number < layout.levels.count - 1 || (number == 0 && level.runs.count > 1) {
+        if let plan = moveDown(number, .tombstones, layout, inFlight) { return plan }
+      } else if level.runs.count > 1 {
+        return mergeInPlace(number, .tombstones, layout)
+      }
     }
-    guard let bottom = layout.levels.last, let run = bottom.runs.last, !inFlight.touches(run) else {
-      return nil
-    }
+    guard let run = layout.levels.last?.runs.last, !inFlight.touches(run) else { return nil }
     let last = layout.levels.count - 1
     for table in run.tables where isTombstoneHeavy(table.tombstoneCount, table.entryCount) {
       if let oldestSnapshot, table.largestSequence >= oldestSnapshot { continue }

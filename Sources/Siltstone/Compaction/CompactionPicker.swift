@@ -65,7 +65,7 @@ struct CompactionPicker: Sendable {
     if level == layout.lastLevel {
       if runs.count == 1 { return relabel(level, layout) }
       // It became the last level with several runs in it: the ones below are gone, or the options have changed.
-      if !isOverCapacity { return mergeInPlace(level, layout, inFlight) }
+      if !isOverCapacity { return mergeInPlace(level, .tooManyRuns, layout) }
     }
     if level == 0, let small = smallRuns(layout) { return small }
     return moveDown(level, isOverCapacity ? .overCapacity : .tooManyRuns, layout, inFlight)
@@ -102,14 +102,14 @@ struct CompactionPicker: Sendable {
   }
 
   /// All runs of the last level into its oldest.
-  private func mergeInPlace(
-    _ level: Int, _ layout: TreeLayout, _ inFlight: CompactionsInFlight
+  func mergeInPlace(
+    _ level: Int, _ reason: CompactionPlan.Reason, _ layout: TreeLayout
   ) -> CompactionPlan? {
     let runs = layout.level(level).runs
     guard let oldest = runs.last else { return nil }
     var inputs = layout.placed(runs.dropLast(), level: level)
     inputs += overlapping(inputs, in: oldest, level: level)
-    return makePlan(.tooManyRuns, from: level, to: level, .run(oldest.id), inputs, layout)
+    return makePlan(reason, from: level, to: level, .run(oldest.id), inputs, layout)
   }
 
   /// The last level's run, one level deeper.

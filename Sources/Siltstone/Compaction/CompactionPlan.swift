@@ -53,6 +53,8 @@ extension CompactionPlan {
   var isOnlyMoves: Bool { merges.isEmpty }
   /// Bytes that the merges read, and about as many that they write.
   var mergeBytes: UInt64 { merges.reduce(0) { $0 + $1.sizeBytes } }
+  /// Entries that the merges read: the whole of what `JobProgress` counts.
+  var mergeEntries: UInt64 { merges.reduce(0) { $0 + $1.runs.reduce(0) { $0 + $1.entryCount } } }
   var inputs: [TableMetadata] { moves + merges.flatMap(\.tables) }
 
   /// The edit that installs the plan. `outputs` are the tables that its merges made; `newRun` is an id never used before.

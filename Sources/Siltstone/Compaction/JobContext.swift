@@ -9,6 +9,7 @@ struct JobContext: Sendable {
   /// Gives out a number that no file has had. Thread-safe.
   let nextFileNumber: @Sendable () -> UInt64
   var cancellation = Cancellation()
+  var progress = JobProgress()
 }
 
 /// Asks jobs to give up. Thread-safe.
@@ -20,6 +21,16 @@ final class Cancellation: Sendable {
   func check() throws(SiltstoneError) {
     if requested.load(ordering: .relaxed) { throw SiltstoneError(.closed, "the database is being closed") }
   }
+}
+
+/// How far jobs have come. May be shared by the tasks of a plan. Thread-safe.
+final class JobProgress: Sendable {
+  private let entries = Atomic<UInt64>(0)
+
+  /// Entries that compactions have passed so far.
+  var entriesRead: UInt64 { entries.load(ordering: .relaxed) }
+
+  func add(entriesRead count: Int) { entries.add(UInt64(count), ordering: .relaxed) }
 }
 
 /// What a job made, and what it took.

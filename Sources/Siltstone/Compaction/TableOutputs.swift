@@ -10,6 +10,9 @@ struct TableOutputs: ~Copyable {
   private var hasTable = false
   private var finished: [TableMetadata] = []
   private(set) var entryCount: UInt64 = 0
+  /// Bytes to come before the table's size is looked at again. To ask for each entry would cost a twentieth of writing it.
+  private var bytesUntilCheck = 0
+  private let checkIntervalBytes: Int
 
   init(
     storage: any Storage, settings: TableSettings, targetTableBytes: UInt64,
@@ -20,6 +23,7 @@ struct TableOutputs: ~Copyable {
     self.targetTableBytes = targetTableBytes
     self.nextFileNumber = nextFileNumber
     writer = .allocate(capacity: 1)
+    checkIntervalBytes = Int(min(targetTableBytes / 64, 64 << 10))
   }
 
   deinit {
@@ -33,13 +37,17 @@ struct TableOutputs: ~Copyable {
   mutating func add(
     _ key: ByteView, _ trailer: KeyTrailer, _ value: ByteView, startsKey: Bool
   ) throws(SiltstoneError) {
-    if startsKey, !hasTable || writer.pointee.sizeBytesSoFar >= targetTableBytes { try beginTable() }
+    if startsKey, bytesUntilCheck <= 0 { try beginTableIfNeeded() }
+    assert(hasTable, "the first entry starts a key")
     try writer.pointee.add(key, trailer, value)
+    bytesUntilCheck &-= key.count &+ value.count
     entryCount &+= 1
   }
 
   @inline(never)
-  private mutating func beginTable() throws(SiltstoneError) {
+  private mutating func beginTableIfNeeded() throws(SiltstoneError) {
+    bytesUntilCheck = checkIntervalBytes
+    if hasTable, writer.pointee.sizeBytesSoFar < targetTableBytes { return }
     try finishTable()
     writer.initialize(to: try TableWriter(storage: storage, number: nextFileNumber(), settings: settings))
     hasTable = true

@@ -11,15 +11,30 @@ struct WriteDebt: Sendable, Equatable {
 extension CompactionPicker {
   /// The tree's part in the debt. Counted in runs and not in bytes to be merged: the one merge of a last level that is
   /// due now and then is no sign of falling behind, however large it is; runs that pile up while it goes on are.
-  func debt(_ layout: TreeLayout, memtableFraction: Double) -> WriteDebt {
-    let deep = layout.levels.indices.dropFirst().map { level in
-      Double(layout.level(level).runs.count) / Double(shape.maxRuns(level, lastLevel: layout.lastLevel)) - 1
+  ///
+  /// `running` says how much of each running plan is done, from 0 to 1. The runs that it takes count only for the rest:
+  /// so the debt shrinks as the work goes on, and not at one blow when it ends.
+  func debt(
+    _ layout: TreeLayout, memtableFraction: Double, running: [(plan: CompactionPlan, done: Double)] = []
+  ) -> WriteDebt {
+    let excess = layout.levels.indices.map { level in
+      var runs = Double(layout.levels[level].runs.count)
+      for (plan, done) in running where plan.sourceLevel == level {
+        runs -= done * Double(plan.sourceRunCount(layout))
+      }
+      return max(0, runs / Double(shape.maxRuns(level, lastLevel: layout.lastLevel)) - 1)
     }
     return WriteDebt(
-      memtableFraction: memtableFraction,
-      levelZeroExcess: max(
-        0, Double(layout.level(0).runs.count) / Double(shape.maxRuns(0, lastLevel: 1)) - 1),
-      deepExcess: max(0, deep.max() ?? 0))
+      memtableFraction: memtableFraction, levelZeroExcess: excess.first ?? 0,
+      deepExcess: excess.dropFirst().max() ?? 0)
+  }
+}
+
+extension CompactionPlan {
+  /// How many of its source level's runs the plan takes.
+  fileprivate func sourceRunCount(_ layout: TreeLayout) -> Int {
+    let numbers = Set(inputs.map(\.number))
+    return layout.level(sourceLevel).runs.count { run in run.tables.contains { numbers.contains($0.number) } }
   }
 }
 
@@ -49,10 +64,12 @@ struct WritePacer: Sendable {
   /// Half of the memory for memtables is for use: one memtable fills while one is flushed. The other half is for what
   /// goes wrong.
   static let memtableComfort = 0.5
-  /// Five times the runs that a level may hold are as many as reads should ever have to ask.
-  static let excessLimit = 4.0
-  /// Longer than the level-0 compactions of the default shape take, so that their rhythm does not show.
-  static let smoothingSeconds = 4.0
+  /// Writers are held to what compaction can take when a level has twice the runs that it may hold, and all but stopped
+  /// at three times.
+  static let excessLimit = 2.0
+  /// As long as a memtable takes to fill at a disk's rate, so that the rhythm of flushes does not show, and no longer:
+  /// a burst runs free for about this time.
+  static let smoothingSeconds = 1.0
   /// 19 times the capacity's price: writers still move, and whatever else is wrong, memory runs out next, which is a
   /// stop of its own.
   static let maxPressure = 0.95
