@@ -59,10 +59,10 @@ lint:
 
 # Without a plugin, so that the package has no dependency for it, and without the network.
 docs: deps
-	rm -rf .build/symbol-graphs
-	$(SWIFT) package dump-symbol-graph --minimum-access-level public --skip-synthesized-members >/dev/null
 	mkdir -p .build/symbol-graphs
-	find .build -path '*/symbolgraph/Siltstone*.symbols.json' -exec cp {} .build/symbol-graphs/ \;
+	$(SWIFT) build --target Siltstone --scratch-path .build/docs -Xswiftc -emit-symbol-graph \
+	  -Xswiftc -emit-symbol-graph-dir -Xswiftc $(CURDIR)/.build/symbol-graphs \
+	  -Xswiftc -symbol-graph-minimum-access-level -Xswiftc public -Xswiftc -symbol-graph-skip-synthesized-members
 	docc convert Sources/Siltstone/Siltstone.docc --additional-symbol-graph-dir .build/symbol-graphs \
 	  --fallback-display-name Siltstone --fallback-bundle-identifier siltstone \
 	  --transform-for-static-hosting --output-path $(DOCS)

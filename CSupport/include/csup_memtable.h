@@ -5,7 +5,7 @@
  *
  *   arena   [csup_memtable][head node][nodes and entries, in order of allocation ...]
  *
- *   node    next[height-1] .. next[1] next[0] | low_prefix low_entry height splits order | entries[15] prefixes[15]
+ *   node    next[height-1] .. next[1] next[0] | low_prefix low_entry height order splits | entries[15] prefixes[15]
  *           (a node's offset is that of low_prefix; its tower grows downwards from there, so that the words that a
  *           descent touches lie beside each other)
  *

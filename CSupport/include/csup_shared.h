@@ -1,7 +1,7 @@
 /* The shared state: what all participants in one database must agree on, in the file SHARED, mapped MAP_SHARED.
  *
  *   page 0      header: identity, constants, then words that change, each group on its own cache line
- *   page 1..7   process slots
+ *   page 1..2   process slots
  *   64 KiB ..   the log ring: position p of the log lives at ring[p % ring_bytes]
  *
  * Everything is plain memory at fixed offsets; nothing is a pointer. Identity and constants are covered by a

@@ -1,5 +1,5 @@
 /// The same operations for `async` callers. What may block runs on a thread of the engine's own, never on the cooperative
-/// pool; a read that needs no disk is answered at once, without a hop.
+/// pool. A lookup that finds everything in memory is answered at once, without a hop.
 extension Database {
   /// Sets `key` to `value`.
   public func put<Key: Bytes & Sendable, Value: Bytes & Sendable>(
@@ -22,7 +22,14 @@ extension Database {
 
   /// The value of `key`, or nil.
   public func get<Key: Bytes & Sendable>(_ key: Key) async throws(SiltstoneError) -> [UInt8]? {
-    try await offloaded { () throws(SiltstoneError) in try self.get(key) }
+    do throws(SiltstoneError) {
+      return try key.withBytes { (key) throws(SiltstoneError) in
+        try engine.get(ByteView(key), at: nil, mayReadDisk: false) { $0.copied() }
+      }
+    } catch {
+      if error.code != .wouldReadDisk { throw error }
+    }
+    return try await offloaded { () throws(SiltstoneError) in try self.get(key) }
   }
 
   /// The values of `keys`, in their order, nil for those that are absent; all as of one moment.

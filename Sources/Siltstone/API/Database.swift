@@ -41,7 +41,10 @@ public final class Database: Sendable {
 
   /// Sets `key` to `value`. Returns when the write is visible and as durable as asked.
   ///
-  /// - Parameter durability: what the write survives; nil means `Options.durability`.
+  /// - Parameters:
+  ///   - key: 1 byte to 64 KiB.
+  ///   - value: up to 256 MiB.
+  ///   - durability: what the write survives; nil means `Options.durability`.
   /// - Throws: `.invalidArgument` for an empty key, a key over 64 KiB or a value over 256 MiB; `.diskFull`, with nothing
   ///   done; `.readOnly` after a failed log write.
   /// - Complexity: O(log n) in the entries of one memtable.
@@ -68,7 +71,10 @@ public final class Database: Sendable {
     try key.withBytes { (key) throws(SiltstoneError) in try delete(key, durability: durability) }
   }
 
-  /// Commits a batch: all of it becomes visible at once, or, if this throws, none of it.
+  /// Commits a batch: all of it becomes visible at once, or none of it.
+  ///
+  /// - Throws: with nothing written, but for one case: if a `.synced` batch could not be made durable, it is visible and
+  ///   may not survive a power cut, and the database is read-only from then on.
   public func write(_ batch: borrowing WriteBatch, durability: Durability? = nil) throws(SiltstoneError) {
     if batch.isEmpty { return }
     try engine.commit(batch.encoded, durability)

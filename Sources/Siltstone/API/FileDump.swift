@@ -2,7 +2,10 @@
 public enum FileDump {
   /// Describes the file at `path`, line by line, by what its name says that it is.
   ///
-  /// - Parameter entries: whether each entry is listed too.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - entries: whether each entry is listed too.
+  ///   - emit: called with each line.
   /// - Throws: `.invalidArgument` for a name that is none of ours, `.corruption` where bytes do not verify; what could be
   ///   read before was emitted by then.
   public static func dump(

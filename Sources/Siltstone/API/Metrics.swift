@@ -45,8 +45,8 @@ public struct Metrics: Sendable {
   public internal(set) var compactions: UInt64 = 0
   /// Tables that went down a level without being rewritten.
   public internal(set) var trivialMoves: UInt64 = 0
-  /// Structures probed by all lookups: memtables and tables whose filter did not rule the key out.
-  public internal(set) var structuresProbed: UInt64 = 0
+  /// Tables in which lookups had to search because the filter did not rule the key out.
+  public internal(set) var tablesSearched: UInt64 = 0
   /// Blocks that lookups read from disk.
   public internal(set) var blocksRead: UInt64 = 0
 
@@ -81,12 +81,12 @@ public struct Metrics: Sendable {
   public internal(set) var durablePosition: UInt64 = 0
   /// Snapshots held.
   public internal(set) var snapshots = 0
-  /// Log segments that hold something not yet in a table.
+  /// Log segments that hold something not yet in a table, and those made ready ahead.
   public internal(set) var liveLogSegments = 0
 
   // MARK: Waiting
 
-  /// Time that writers stood still because no memtable or ring space was free, summed over threads.
+  /// Time that writers stood still because no memtable was free, summed over threads.
   public internal(set) var stallNanoseconds: UInt64 = 0
   /// Time that writers were slowed down in proportion to the debt, summed over threads.
   public internal(set) var slowdownNanoseconds: UInt64 = 0
@@ -105,7 +105,7 @@ public struct Metrics: Sendable {
   public internal(set) var blockCacheBytes = 0
   /// Bytes of memtable arenas.
   public internal(set) var memtableBytes = 0
-  /// All memory under the budget.
+  /// Memtables, cached blocks and the log ring together; the buffers of running jobs come on top.
   public internal(set) var memoryBytes = 0
   /// The budget.
   public internal(set) var memoryBudgetBytes = 0

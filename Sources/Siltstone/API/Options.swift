@@ -7,9 +7,10 @@ public struct Options: Sendable {
   /// should lose nothing.
   public var durability = Durability.synced
 
-  /// All memory that grows with use, in bytes: memtables, the log ring, cached blocks with their indexes and filters, and
-  /// buffers of flush and compaction. What the memtables leave is the block cache's. Default: 512 MiB, of which half is
-  /// memtables; more makes reads cheaper. At least 16 MiB over what the memtables take.
+  /// Memory for memtables, the log ring, cached blocks with their indexes and filters, and the buffers of flush and
+  /// compaction, in bytes. What the memtables leave is the block cache's. Beyond it go a few dozen bytes for each mebibyte
+  /// of tables, and a batch that is larger than a memtable. Default: 512 MiB, of which half is memtables; more makes reads
+  /// cheaper. At least two memtables and 17 MiB.
   public var memoryBudgetBytes = 512 << 20
 
   /// The size of one memtable's arena, in bytes. Up to four exist: one that fills, and others that wait for their flush.
@@ -27,8 +28,8 @@ public struct Options: Sendable {
   /// index stays small; smaller suits random reads of data much larger than memory.
   public var blockBytes = 16 << 10
 
-  /// Filter bits for each key, averaged over the levels; 0 means no filters. Default: 10, which lets through one absent key
-  /// in a hundred.
+  /// Filter bits for each key, averaged over the levels; 0 means no filters. Default: 10, which lets through one or two absent
+  /// keys in a hundred.
   public var filterBitsPerKey = 10.0
 
   /// How many times larger each level is than the one above it. Default: 4; larger means fewer levels, and more work

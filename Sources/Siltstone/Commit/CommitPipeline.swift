@@ -22,7 +22,8 @@ protocol MemtableSupply: AnyObject, Sendable {
 
 /// The one path that every write takes.
 ///
-/// Encoding and the payload's checksum are done before. Under one short lock, without a system call: the record goes
+/// Encoding and the payload's checksum are done before. Under one short lock, without a system call but for a batch larger
+/// than the ring: the record goes
 /// into the ring, `reserved` moves past it, its entries go into the memtable, `published` follows. `reserved` moves
 /// only over what stands whole, so whoever finds the lock's owner dead sees either nothing, or a batch that the ring
 /// can finish. Then the caller waits for the watermark that its durability asks for.
@@ -33,6 +34,8 @@ final class CommitPipeline: Sendable {
   private let view: CurrentView
   private let supply: any MemtableSupply
   let counters = CommitCounters()
+  /// Set under the commit lock.
+  private let isClosed = Atomic<Bool>(false)
 
   /// Records are cut at 1 MiB, so that even a batch larger than the ring passes through it piece by piece.
   static let maxRecordPayloadBytes = 1 << 20
@@ -104,6 +107,7 @@ final class CommitPipeline: Sendable {
 
   /// Sees to it that the batch can go through without waiting: a memtable, log segments and ring space for it.
   private func prepare(_ batch: EncodedBatch, _ logBytes: UInt64) -> Preparation {
+    if isClosed.load(ordering: .relaxed) { return .failed(CommitPipeline.closed) }
     if shared.failed != 0 { return .failed(LogDrainer.poisoned(shared.failed)) }
     let reserved = shared.reserved
     guard reserved + logBytes <= KeyTrailer.maxSequence else {
@@ -203,6 +207,7 @@ final class CommitPipeline: Sendable {
       let active = view.load().active
       let sealed: Result<Bool, SiltstoneError>
       do throws(SiltstoneError) {
+        if isClosed.load(ordering: .relaxed) { throw CommitPipeline.closed }
         sealed = .success(active.isEmpty ? true : try rotate(from: active, for: nil) != nil)
       } catch {
         sealed = .failure(error)
@@ -212,6 +217,16 @@ final class CommitPipeline: Sendable {
       try supply.waitForFlush()
     }
   }
+
+  /// Lets no batch in any more: what is reserved when this returns is all that ever will be.
+  func close() {
+    // A lock that cannot be taken lets no other writer in either.
+    let taken = csup_lock_acquire(shared.words.commitLock)
+    isClosed.store(true, ordering: .relaxed)
+    if taken == CSUP_LOCK_OK || taken == CSUP_LOCK_OWNER_DIED { unlock() }
+  }
+
+  private static var closed: SiltstoneError { SiltstoneError(.closed, "the database was closed") }
 
   /// Everything acknowledged so far becomes durable.
   func sync() throws(SiltstoneError) { try drainer.waitDurable(shared.reserved) }

@@ -12,6 +12,8 @@ final class LogDrainer: Sendable {
   private let segments: LogSegments
   /// Owned by the holder of the drain lock.
   private let writer: Mutex<LogWriter>
+  /// Set under the drain lock.
+  private let hasEnded = Atomic<Bool>(false)
   private let bytesWritten = Atomic<UInt64>(0)
   private let syncCount = Atomic<UInt64>(0)
 
@@ -36,6 +38,17 @@ final class LogDrainer: Sendable {
     while shared.drained < position { try move(durable: false) { shared.drained >= position } }
   }
 
+  /// Makes everything durable, and ends: when this has returned or thrown, no thread of this process moves the log any
+  /// more. REQUIRES: nothing is appended any more.
+  func end() throws(SiltstoneError) {
+    defer {
+      let taken = csup_lock_acquire(shared.words.drainLock)
+      hasEnded.store(true, ordering: .relaxed)
+      if taken == CSUP_LOCK_OK || taken == CSUP_LOCK_OWNER_DIED { csup_lock_release(shared.words.drainLock) }
+    }
+    if shared.failed == 0 { try waitDurable(shared.reserved) }
+  }
+
   /// Drains once, or sleeps while another thread does.
   private func move(durable: Bool, until done: () -> Bool) throws(SiltstoneError) {
     let word = shared.words.drainSequence
@@ -46,10 +59,12 @@ final class LogDrainer: Sendable {
     case CSUP_LOCK_OK, CSUP_LOCK_OWNER_DIED:
       // A drainer that died left nothing behind but watermarks that lag; what it wrote is simply written again.
       defer {
-        _ = csup_add32(word, 1)
+        // In this order: who still reads the old word will be woken, and who reads the new one finds the lock free.
         csup_lock_release(shared.words.drainLock)
+        _ = csup_add32(word, 1)
         if csup_load32(shared.words.drainWaiters) != 0 { csup_futex_wake_all(word) }
       }
+      if hasEnded.load(ordering: .relaxed) { throw SiltstoneError(.closed, "the database was closed") }
       try drainHoldingLock(durable: durable)
     case CSUP_LOCK_BUSY:
       _ = csup_add32(shared.words.drainWaiters, 1)

@@ -154,6 +154,6 @@ final class LogSegments: Sendable {
     }
   }
 
-  /// Bytes of log that could not be given up yet, for the metrics.
+  /// Segments that could not be given up yet, with those made ready ahead.
   var liveSegmentCount: Int { state.withLock { Int($0.next - $0.oldest) } }
 }

@@ -37,14 +37,9 @@ final class LogWorker: Sendable {
     while !isStopping.load(ordering: .acquiring) {
       let before = csup_load32(wanted)
       do throws(SiltstoneError) {
+        try drain(&lastSync, storage.monotonicNanoseconds())
+        // Last, so that a disk too full for the next segment does not keep this one from being synced.
         try prepareAhead()
-        let now = storage.monotonicNanoseconds()
-        if now - lastSync >= LogWorker.syncIntervalNanoseconds {
-          if shared.failed == 0 { try drainer.waitDurable(shared.reserved) }
-          lastSync = now
-        } else if shared.failed == 0, shared.reserved - shared.drained >= 256 << 10 {
-          try drainer.waitDrained(shared.reserved)
-        }
       } catch {
         report(error)  // a full disk passes, and a failed log has said so to every writer already
       }
@@ -53,6 +48,16 @@ final class LogWorker: Sendable {
         csup_futex_wait(
           wanted, before, soon ? LogWorker.tendIntervalNanoseconds : LogWorker.syncIntervalNanoseconds)
       }
+    }
+  }
+
+  private func drain(_ lastSync: inout UInt64, _ now: UInt64) throws(SiltstoneError) {
+    if shared.failed != 0 { return }
+    if now - lastSync >= LogWorker.syncIntervalNanoseconds {
+      lastSync = now
+      try drainer.waitDurable(shared.reserved)
+    } else if shared.reserved - shared.drained >= 256 << 10 {
+      try drainer.waitDrained(shared.reserved)
     }
   }
 

@@ -4,6 +4,6 @@ enum Limits {
   static let maxKeyBytes = 64 << 10
   /// 256 MiB: lengths fit 32 bits with room for any framing around them, and one value never dwarfs a table.
   static let maxValueBytes = 256 << 20
-  /// 1 GiB of encoded entries in one batch: an arena addressed by 32-bit offsets holds it with its nodes.
+  /// 1 GiB for one batch, in the memtable with its nodes: an arena is addressed by 32-bit offsets.
   static let maxBatchBytes = 1 << 30
 }

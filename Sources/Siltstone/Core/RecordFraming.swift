@@ -4,7 +4,7 @@ internal import CSupport
 ///
 ///     offset  size  field
 ///          0     4  payload length in bytes
-///          4     3  number of entries in the payload
+///          4     3  number of entries of the whole batch, if this is its first record (2^24 - 1 stands for more)
 ///          7     1  flags: bit 0 = the batch continues in the next record, bit 1 = it began in an earlier one
 ///          8     4  CRC32C of the payload
 ///         12     4  CRC32C of bytes 0..<12 followed by the record's own position (64 bits)

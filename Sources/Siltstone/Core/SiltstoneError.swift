@@ -7,7 +7,7 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
   public struct Code: Sendable, Hashable, CustomStringConvertible {
     private enum Kind: String, Sendable {
       case invalidArgument, notADatabase, alreadyOpen, unsupportedVersion, corruption, inputOutput, diskFull
-      case permissionDenied, missingFile, closed, readOnly, outOfMemory
+      case permissionDenied, missingFile, closed, readOnly, outOfMemory, wouldReadDisk
     }
     private let kind: Kind
     private init(_ kind: Kind) { self.kind = kind }
@@ -36,6 +36,9 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
     public static let readOnly = Code(.readOnly)
     /// The operating system refused memory.
     public static let outOfMemory = Code(.outOfMemory)
+
+    /// A lookup that must not block has met a block that is not cached. Never leaves the engine.
+    static let wouldReadDisk = Code(.wouldReadDisk)
 
     /// The code's name, as in the source.
     public var description: String { kind.rawValue }

@@ -7,7 +7,7 @@ final class CompactionRun: Sendable {
   let version: Version
   let tasks: [CompactionTask]
   let beganNanoseconds: UInt64
-  let isManual: Bool
+  let progress = JobProgress()
   /// Ends the other tasks when one has failed.
   let cancellation = Cancellation()
   private struct State {
@@ -17,15 +17,18 @@ final class CompactionRun: Sendable {
   }
   private let state: Mutex<State>
 
-  init(
-    _ plan: CompactionPlan, version: Version, tasks: [CompactionTask], beganNanoseconds: UInt64, isManual: Bool
-  ) {
+  init(_ plan: CompactionPlan, version: Version, tasks: [CompactionTask], beganNanoseconds: UInt64) {
     self.plan = plan
     self.version = version
     self.tasks = tasks
     self.beganNanoseconds = beganNanoseconds
-    self.isManual = isManual
     state = Mutex(State(results: Array(repeating: nil, count: tasks.count), unfinished: tasks.count))
+  }
+
+  /// How much of the plan is done, from 0 to 1.
+  var share: Double {
+    let total = plan.mergeEntries
+    return total == 0 ? 0 : min(1, Double(progress.entriesRead) / Double(total))
   }
 
   /// Notes how a task ended. Returns whether it was the last.

@@ -17,6 +17,8 @@ final class CompactionScheduler: Sendable {
     /// Tasks that no worker has taken yet.
     var waiting: [(run: CompactionRun, index: Int)] = []
     var isStopping = false
+    /// Compactions by hand that wait for tables: nothing else is begun meanwhile, or they might wait for ever.
+    var waitingByHand = 0
     /// Since when nothing was urgent; 0 while something is.
     var quietSince: UInt64 = 0
     /// Why the last run failed; cleared by the next that succeeds.
@@ -48,6 +50,11 @@ final class CompactionScheduler: Sendable {
 
   func pendingBytes(_ version: Version) -> UInt64 { picker.debtBytes(version.layout) }
 
+  /// The plans under way, and how much of each is done, from 0 to 1.
+  var running: [(plan: CompactionPlan, done: Double)] {
+    state.withLock { state in state.runs.values.map { ($0.plan, $0.share) } }
+  }
+
   /// The tree has changed: there may be something to do.
   func wake() { monitor.withLock { monitor.broadcast() } }
 
@@ -64,6 +71,8 @@ final class CompactionScheduler: Sendable {
   /// Merges everything in the range into the last level, and returns when that is done.
   func compact(lower: [UInt8]?, upper: [UInt8]?) throws(SiltstoneError) {
     var mine: CompactionRun?
+    state.withLock { $0.waitingByHand += 1 }
+    defer { if mine == nil { state.withLock { $0.waitingByHand -= 1 } } }
     while true {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         if let run = mine {
@@ -80,7 +89,9 @@ final class CompactionScheduler: Sendable {
         switch pick {
         case .nothingToDo: return true
         case .busy: monitor.wait(nanoseconds: 50_000_000)
-        case .plan(let plan): mine = begin(plan, version, isManual: true)
+        case .plan(let plan):
+          state.withLock { $0.waitingByHand -= 1 }
+          mine = begin(plan, version)
         }
         return false
       }
@@ -94,9 +105,9 @@ final class CompactionScheduler: Sendable {
     while true {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         let (isRunning, failure, isStopping) = state.withLock { (!$0.runs.isEmpty, $0.failure, $0.isStopping) }
-        if let failure { throw failure }
-        if isStopping { throw SiltstoneError(.closed, "the database is being closed") }
         if !isRunning && picker.isSettled(view.load().version.layout) { return true }
+        if isStopping { throw SiltstoneError(.closed, "the database is being closed") }
+        if let failure, !isRunning { throw failure }
         monitor.wait(nanoseconds: 50_000_000)
         return false
       }
@@ -137,13 +148,14 @@ final class CompactionScheduler: Sendable {
     }
     if let waiting { return waiting }
     guard let plan = pick(version, onlyLevelZero: avoidsDeep, now) else { return nil }
-    let run = begin(plan, version, isManual: false)
+    let run = begin(plan, version)
     if run.tasks.isEmpty { return (run, 0) }
     return state.withLock { $0.waiting.removeFirst() }
   }
 
   private func pick(_ version: Version, onlyLevelZero: Bool, _ now: UInt64) -> CompactionPlan? {
     state.withLock { state in
+      if state.waitingByHand > 0 { return nil }
       if let plan = picker.pick(version.layout, state.inFlight, onlyLevelZero: onlyLevelZero) {
         state.quietSince = 0
         return plan
@@ -157,11 +169,11 @@ final class CompactionScheduler: Sendable {
   }
 
   /// Claims the plan's tables and puts its tasks up for the workers. REQUIRES: the monitor.
-  private func begin(_ plan: CompactionPlan, _ version: Version, isManual: Bool) -> CompactionRun {
+  private func begin(_ plan: CompactionPlan, _ version: Version) -> CompactionRun {
     let run = CompactionRun(
       plan, version: version,
       tasks: plan.tasks(workers: workerCount, minTaskBytes: CompactionScheduler.minTaskBytes),
-      beganNanoseconds: tree.storage.monotonicNanoseconds(), isManual: isManual)
+      beganNanoseconds: tree.storage.monotonicNanoseconds())
     state.withLock { state in
       state.inFlight.insert(plan)
       state.runs[ObjectIdentifier(run)] = run
@@ -174,7 +186,7 @@ final class CompactionScheduler: Sendable {
 
   private func perform(_ run: CompactionRun, _ index: Int) {
     let begin = tree.storage.monotonicNanoseconds()
-    var job = CompactionJob(run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation))
+    var job = CompactionJob(run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation, run.progress))
     let outcome: Result<JobResult, SiltstoneError>
     do throws(SiltstoneError) {
       let result = try job.run()
@@ -200,7 +212,7 @@ final class CompactionScheduler: Sendable {
     if failure == nil {
       do throws(SiltstoneError) { try commit(run, result) } catch { failure = error }
     } else {
-      for table in result.outputs { removeOutput(table) }
+      tree.discard(result.outputs)
     }
     if let failure, failure.code != .closed { report(failure) }
     if failure == nil { announce(run, result) }
@@ -235,11 +247,6 @@ final class CompactionScheduler: Sendable {
         monitor.withLock { monitor.wait(nanoseconds: CompactionScheduler.retryNanoseconds) }
       }
     }
-  }
-
-  /// What cannot be removed now is named by nothing, and so is removed by the next opening.
-  private func removeOutput(_ table: TableMetadata) {
-    do throws(SiltstoneError) { try tree.storage.remove(TableFile.name(table.number)) } catch { report(error) }
   }
 
   private func announce(_ run: CompactionRun, _ result: JobResult) {

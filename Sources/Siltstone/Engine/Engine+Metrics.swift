@@ -30,7 +30,7 @@ extension Engine {
 
   private func addReads(to metrics: inout Metrics) {
     metrics.lookups = readMeter.lookups
-    metrics.structuresProbed = readMeter.structuresProbed
+    metrics.tablesSearched = readMeter.tablesSearched
     metrics.blocksRead = readMeter.blocksRead
     metrics.lookupLatency = readMeter.latency
   }

@@ -10,14 +10,17 @@ extension Engine {
   }
 
   /// Looks `key` up and gives its value to `body`; nil if it is absent.
+  ///
+  /// - Throws: `.wouldReadDisk` if it may not read the disk and would have to.
   @inline(__always)
   func get<Result>(
-    _ key: ByteView, at snapshot: LogPosition?, _ body: (ByteView) -> Result
+    _ key: ByteView, at snapshot: LogPosition?, mayReadDisk: Bool = true, _ body: (ByteView) -> Result
   ) throws(SiltstoneError) -> Result? {
     try WriteBatch.check(key)
     let (view, position) = try loadView(at: snapshot)
     let begin = readMeter.begin(storage)
     var result = LookupResult()
+    result.mayReadDisk = mayReadDisk
     var observer = Unobserved()
     try report { () throws(SiltstoneError) in try view.lookUp(key, at: position, into: &result, &observer) }
     readMeter.end(begin, LookupProbes(result), storage)
@@ -67,7 +70,7 @@ extension Engine {
     let (view, position) = try loadView(at: nil)
     var result = LookupResult()
     var observer = TraceObserver()
-    try view.lookUp(key, at: position, into: &result, &observer)
+    try report { () throws(SiltstoneError) in try view.lookUp(key, at: position, into: &result, &observer) }
     return observer.finish(result)
   }
 

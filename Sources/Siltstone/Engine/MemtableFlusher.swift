@@ -9,6 +9,7 @@ final class MemtableFlusher: MemtableSupply {
   /// Writes one memtable to tables and installs them; set before the first write.
   private let flush: @Sendable (Memtable, _ end: LogPosition) throws(SiltstoneError) -> Void
   private let report: @Sendable (SiltstoneError) -> Void
+  private let emit: @Sendable (Event) -> Void
 
   private let monitor = Monitor()
   private struct State {
@@ -26,7 +27,7 @@ final class MemtableFlusher: MemtableSupply {
 
   init(
     pool: MemtableArenaPool, view: CurrentView, storage: any Storage,
-    report: @escaping @Sendable (SiltstoneError) -> Void,
+    report: @escaping @Sendable (SiltstoneError) -> Void, emit: @escaping @Sendable (Event) -> Void,
     flush: @escaping @Sendable (Memtable, LogPosition) throws(SiltstoneError) -> Void
   ) {
     self.pool = pool
@@ -34,6 +35,7 @@ final class MemtableFlusher: MemtableSupply {
     self.storage = storage
     self.flush = flush
     self.report = report
+    self.emit = emit
   }
 
   var stallNanoseconds: UInt64 { stalled.load(ordering: .relaxed) }
@@ -51,7 +53,11 @@ final class MemtableFlusher: MemtableSupply {
 
   func waitForFlush() throws(SiltstoneError) {
     let begin = storage.monotonicNanoseconds()
-    defer { stalled.add(storage.monotonicNanoseconds() &- begin, ordering: .relaxed) }
+    defer {
+      let waited = storage.monotonicNanoseconds() &- begin
+      stalled.add(waited, ordering: .relaxed)
+      emit(Event(.stall, "a writer waited for a memtable to be flushed", durationNanoseconds: waited))
+    }
     try monitor.withLock { () throws(SiltstoneError) in
       if let failure = state.withLock({ $0.failure }) { throw failure }
       // Readers may pin old memtables for longer than the flush takes, hence the limit.
@@ -101,7 +107,8 @@ final class MemtableFlusher: MemtableSupply {
       try flush(memtable, end)
     } catch {
       failure = error
-      report(error)
+      // Said once, not at every attempt.
+      if state.withLock({ $0.failure?.description }) != error.description { report(error) }
     }
     monitor.withLock {
       state.withLock { $0.failure = failure }

@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// Opens a database: from files to a running engine, one step after the other. Until the last one nothing that exists is
-/// changed, so a refusal harms nothing.
+/// Opens a database: from files to a running engine, one step after the other. What is there is read and checked before
+/// anything is changed, and what recovery then changes can be done again: a refusal harms nothing.
 struct Opening {
   let directory: String
   let options: Options
@@ -151,14 +151,17 @@ struct Opening {
     let scheduler = CompactionScheduler(
       tree: tree, view: view, workerCount: options.compactionThreads ?? CompactionScheduler.defaultWorkerCount,
       pacing: pacing, report: report)
-    let flusher = MemtableFlusher(pool: pool, view: view, storage: storage, report: report) {
-      (memtable, end) throws(SiltstoneError) in
+    pacing.follow { [unowned scheduler] in scheduler.running }
+    let flusher = MemtableFlusher(
+      pool: pool, view: view, storage: storage, report: report,
+      emit: { options.eventHandler?($0) }
+    ) { (memtable, end) throws(SiltstoneError) in
       // The segment in which the log will begin must exist before the manifest says so, and whatever is released must
       // not be wanted by a drain any more.
       try segments.prepare(upTo: end + 1)
       try drainer.waitDurable(end)
-      let flushed = try tree.flush(memtable, end: end)
-      pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: flushed.nanoseconds)
+      let nanoseconds = try tree.flush(memtable, end: end)
+      pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
       try segments.release(before: end)
       scheduler.wake()
     }

@@ -23,11 +23,11 @@ final class OperationMeter: Sendable {
 /// Lookups: how many, how long, and what they probed.
 final class ReadMeter: Sendable {
   private let meter = OperationMeter()
-  private let structures = Atomic<UInt64>(0)
+  private let searches = Atomic<UInt64>(0)
   private let blocks = Atomic<UInt64>(0)
 
   var lookups: UInt64 { meter.count }
-  var structuresProbed: UInt64 { structures.load(ordering: .relaxed) }
+  var tablesSearched: UInt64 { searches.load(ordering: .relaxed) }
   var blocksRead: UInt64 { blocks.load(ordering: .relaxed) }
   var latency: LatencySummary { meter.latency.summary() }
 
@@ -37,7 +37,7 @@ final class ReadMeter: Sendable {
   @inline(__always)
   func end(_ begin: UInt64, _ probes: LookupProbes, _ storage: any Storage) {
     meter.end(begin, storage)
-    structures.add(UInt64(probes.filterProbes &- probes.filterNegatives), ordering: .relaxed)
+    searches.add(UInt64(probes.filterProbes &- probes.filterNegatives), ordering: .relaxed)
     if probes.blocksRead > 0 { blocks.add(UInt64(probes.blocksRead), ordering: .relaxed) }
   }
 }

@@ -8,6 +8,7 @@ final class Pacing: Sendable {
   private let picker: CompactionPicker
   private let memtableBudgetBytes: Double
   private let pacer = Mutex(WritePacer())
+  private let running = Mutex<(@Sendable () -> [(plan: CompactionPlan, done: Double)])?>(nil)
   private let throttle = WriteThrottle()
   private let slept = Atomic<UInt64>(0)
 
@@ -16,6 +17,11 @@ final class Pacing: Sendable {
     self.view = view
     picker = CompactionPicker(shape: shape)
     self.memtableBudgetBytes = Double(memtableBudgetBytes)
+  }
+
+  /// Where to ask for what compactions have done so far. Set once, when there is a scheduler.
+  func follow(_ running: @escaping @Sendable () -> [(plan: CompactionPlan, done: Double)]) {
+    self.running.withLock { $0 = running }
   }
 
   var slowdownNanoseconds: UInt64 { slept.load(ordering: .relaxed) }
@@ -49,7 +55,9 @@ final class Pacing: Sendable {
   func update() -> Bool {
     let current = view.load()
     let used = current.sealed.reduce(current.active.usedBytes) { $0 + $1.usedBytes }
-    let debt = picker.debt(current.version.layout, memtableFraction: Double(used) / memtableBudgetBytes)
+    let debt = picker.debt(
+      current.version.layout, memtableFraction: Double(used) / memtableBudgetBytes,
+      running: running.withLock { $0 }?() ?? [])
     let price = pacer.withLock { pacer in
       pacer.update(debt, nowNanoseconds: storage.monotonicNanoseconds())
       return pacer.nanosecondsPerByte

@@ -1,27 +1,58 @@
+internal import Synchronization
+
+/// A memtable's tables, written and open, with the edit that puts them into the tree.
+struct PendingFlush {
+  let memtable: Memtable
+  let edit: VersionEdit
+  let opened: [Table]
+  let result: JobResult
+  let beganNanoseconds: UInt64
+}
+
 extension TreeKeeper {
   /// What jobs need to know; the snapshots are those of now.
-  func jobContext(_ cancellation: Cancellation) -> JobContext {
+  func jobContext(_ cancellation: Cancellation, _ progress: JobProgress = JobProgress()) -> JobContext {
     JobContext(
       storage: storage, snapshots: snapshots.sorted(), targetTableBytes: shape.targetTableBytes,
-      nextFileNumber: { self.takeFileNumber() }, cancellation: cancellation)
+      nextFileNumber: { self.takeFileNumber() }, cancellation: cancellation, progress: progress)
   }
 
   /// Writes a sealed memtable to level 0, and takes it out of the view. Everything before `end` is in tables then.
-  /// REQUIRES: it is the oldest sealed one, and nobody inserts into it any more.
-  func flush(
-    _ memtable: Memtable, end: LogPosition, cancellation: Cancellation = Cancellation()
-  ) throws(SiltstoneError) -> (bytesWritten: UInt64, nanoseconds: UInt64) {
-    let begin = storage.monotonicNanoseconds()
-    let context = jobContext(cancellation)
-    var job = FlushJob(
-      MemtableCursor(memtable), layout: view.load().version.layout, shape: shape, context: context)
-    let result = try job.run()
-    let edit = VersionEdit.flush(result.outputs, run: takeRunID(), logStart: end)
-    let opened = try open(result.outputs)
-    try commit(edit, opened: opened) { old, version in
+  ///
+  /// When it throws, call it again: what was written is kept if the manifest may have it already.
+  ///
+  /// REQUIRES: it is the oldest sealed one, nobody inserts into it any more, and one flush at a time.
+  /// - Returns: how long it took, in nanoseconds.
+  func flush(_ memtable: Memtable, end: LogPosition) throws(SiltstoneError) -> UInt64 {
+    let pending: PendingFlush
+    if let unfinished = unfinishedFlush.withLock({ $0 }) {
+      assert(unfinished.memtable === memtable, "memtables are flushed one after the other")
+      pending = unfinished
+    } else {
+      pending = try write(memtable, end: end)
+      unfinishedFlush.withLock { $0 = pending }
+    }
+    try commit(pending.edit, opened: pending.opened) { old, version in
       ReadView(active: old.active, sealed: old.sealed.filter { $0 !== memtable }, version: version)
     }
-    let duration = storage.monotonicNanoseconds() - begin
+    unfinishedFlush.withLock { $0 = nil }
+    let duration = storage.monotonicNanoseconds() - pending.beganNanoseconds
+    announce(pending.result, duration)
+    return duration
+  }
+
+  private func write(_ memtable: Memtable, end: LogPosition) throws(SiltstoneError) -> PendingFlush {
+    let begin = storage.monotonicNanoseconds()
+    var job = FlushJob(
+      MemtableCursor(memtable), layout: view.load().version.layout, shape: shape,
+      context: jobContext(Cancellation()))
+    let result = try job.run()
+    return PendingFlush(
+      memtable: memtable, edit: .flush(result.outputs, run: takeRunID(), logStart: end),
+      opened: try open(result.outputs), result: result, beganNanoseconds: begin)
+  }
+
+  private func announce(_ result: JobResult, _ duration: UInt64) {
     note { work in
       work.flushes += 1
       work.flushBytesWritten += result.bytesWritten
@@ -30,6 +61,5 @@ extension TreeKeeper {
       Event(
         .flush, "\(result.entriesRead) entries to \(result.outputs.count) tables, \(result.bytesWritten) bytes",
         durationNanoseconds: duration, bytesWritten: result.bytesWritten))
-    return (result.bytesWritten, duration)
   }
 }

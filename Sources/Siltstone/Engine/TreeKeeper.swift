@@ -16,6 +16,8 @@ final class TreeKeeper: Sendable {
   private let nextRunID: Atomic<UInt64>
   private let logStartPosition: Atomic<UInt64>
   private let workDone = Mutex(Work())
+  /// A flush whose edit could not be committed: it is on disk or not, so that very edit must be tried again.
+  let unfinishedFlush = Mutex<PendingFlush?>(nil)
 
   /// What flushes and compactions have done since the database was opened.
   struct Work: Sendable {
@@ -67,7 +69,9 @@ final class TreeKeeper: Sendable {
       edit.nextFileNumber = nextFileNumber.load(ordering: .relaxed)
       edit.nextRunID = nextRunID.load(ordering: .relaxed)
       try manifest.commit(edit)
-      view.update { old in change(old, old.version.applying(edit, opened: opened)) }
+      // Only here do versions change, so the one to build on can be taken before the view's own lock.
+      let version = view.load().version.applying(edit, opened: opened)
+      view.update { old in change(old, version) }
       if let position = edit.logStart { logStartPosition.store(position, ordering: .releasing) }
     }
     reap()
@@ -100,10 +104,24 @@ final class TreeKeeper: Sendable {
     }
   }
 
-  /// Opens the tables that a job wrote.
+  /// Opens the tables that a job wrote. If one cannot be opened, all are removed: nothing names them yet.
   func open(_ outputs: [TableMetadata]) throws(SiltstoneError) -> [Table] {
-    var tables: [Table] = []
-    for metadata in outputs { tables.append(try Table(storage: storage, metadata: metadata, cache: cache)) }
-    return tables
+    do throws(SiltstoneError) {
+      var tables: [Table] = []
+      for metadata in outputs { tables.append(try Table(storage: storage, metadata: metadata, cache: cache)) }
+      return tables
+    } catch {
+      discard(outputs)
+      throw error
+    }
+  }
+
+  /// Removes tables that no edit has named. What cannot be removed now is found by the next opening.
+  func discard(_ outputs: [TableMetadata]) {
+    for metadata in outputs {
+      do throws(SiltstoneError) { try storage.remove(TableFile.name(metadata.number)) } catch {
+        options.eventHandler?(Event.failure(error, of: "removing an unused table"))
+      }
+    }
   }
 }

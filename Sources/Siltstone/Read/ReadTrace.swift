@@ -6,9 +6,9 @@ public struct ReadTrace: Sendable, CustomStringConvertible {
     public let structure: String
     /// What it said.
     public let outcome: String
-    /// Filters asked, and how many of them ruled the key out.
+    /// Filters asked.
     public let filterProbes: Int
-    /// Of those, how many said that the key is not there.
+    /// Of those, how many ruled the key out.
     public let filterNegatives: Int
     /// Blocks that had to be read from disk.
     public let blocksRead: Int
@@ -17,7 +17,7 @@ public struct ReadTrace: Sendable, CustomStringConvertible {
 
     /// One line.
     public var description: String {
-      let padded = structure + String(repeating: " ", count: max(1, 44 - structure.count))
+      let padded = structure + String(repeating: " ", count: max(2, 52 - structure.count))
       return "\(padded)\(outcome)  [filters \(filterProbes), blocks read \(blocksRead), cached \(cacheHits)]"
     }
   }

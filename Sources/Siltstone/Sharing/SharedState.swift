@@ -27,11 +27,12 @@ final class SharedState: Sendable {
 
   /// The changing words, each at its place in the mapping.
   struct Words: @unchecked Sendable {  // into memory that is made for sharing; all access is atomic
-    let reserved, published, drained, durable, prepared: UnsafeMutablePointer<UInt64>
+    let magic, reserved, published, drained, durable, prepared: UnsafeMutablePointer<UInt64>
     let drainSequence, drainWaiters, failed, logWanted: UnsafeMutablePointer<UInt32>
     let commitLock, drainLock: UnsafeMutablePointer<csup_lock>
 
     init(_ header: UnsafeMutablePointer<csup_shared>) {
+      magic = header.pointer(to: \.magic)!
       reserved = header.pointer(to: \.reserved)!
       published = header.pointer(to: \.published)!
       drained = header.pointer(to: \.drained)!
@@ -76,16 +77,19 @@ final class SharedState: Sendable {
     ringBytes >= 1 << 16 && ringBytes <= 1 << 30 && ringBytes & (ringBytes - 1) == 0
   }
 
-  /// The ring size that a whole SHARED says it has; nil if there is none, or what is there never was whole.
+  /// The ring size that SHARED says it has; nil if there is none, or if it was never begun: made but not named yet, all
+  /// zeros, or with its magic number taken back while `begin` was at it. Anything else that does not verify is damage, and
+  /// must not pass for absence: the ring may hold acknowledged writes that no log file does.
   private static func existingRingBytes(_ storage: any Storage) throws(SiltstoneError) -> UInt64? {
     guard try storage.exists(fileName) else { return nil }
     let file = try storage.open(fileName, .readBuffered)
     let bytes = AlignedMemory(sizeBytes: Int(CSUP_SHARED_HEADER_BYTES))
-    guard try file.read(into: bytes.buffer, at: 0) == bytes.sizeBytes else { return nil }
+    let count = try file.read(into: bytes.buffer, at: 0)
     let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
-    guard head.pointee.magic == CSUP_SHARED_MAGIC,
+    if head.pointee.magic == 0 { return nil }
+    guard count == bytes.sizeBytes, head.pointee.magic == CSUP_SHARED_MAGIC,
       head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES))
-    else { return nil }
+    else { throw .corrupt("the shared state's header does not verify", file: fileName, offset: 0) }
     guard head.pointee.version <= CSUP_SHARED_VERSION else {
       throw SiltstoneError(
         .unsupportedVersion, "shared state \(head.pointee.version) is newer than this build's \(CSUP_SHARED_VERSION)",
@@ -93,7 +97,7 @@ final class SharedState: Sendable {
     }
     let ringBytes = head.pointee.ring_bytes
     guard isPossible(ringBytes: ringBytes), try file.sizeBytes() == UInt64(fileBytes(ringBytes: ringBytes)) else {
-      return nil
+      throw .corrupt("the shared state is not as long as its header says", file: fileName)
     }
     return ringBytes
   }
@@ -121,24 +125,34 @@ final class SharedState: Sendable {
   ) throws(SiltstoneError) {
     assert(durable <= drained && drained <= end && end - drained <= ringBytes)
     var head = csup_shared()
+    head.magic = CSUP_SHARED_MAGIC
     head.version = UInt32(CSUP_SHARED_VERSION)
     head.layout = csup_shared_layout()
     head.database = database.tuple
     head.boot = BootID.current().tuple
     head.ring_bytes = ringBytes
     head.segment_bytes = segmentBytes
-    head.reserved = end
-    head.published = end
-    head.drained = drained
-    head.durable = durable
-    // The magic goes in last: a header that was being made when the process died must not look whole.
-    header.pointee.magic = 0
-    header.pointee = head
+    head.checksum = csup_crc32c(0, &head, Int(CSUP_SHARED_IDENTITY_BYTES))
+    if header.pointee.checksum != head.checksum || header.pointee.magic != head.magic {
+      // A new header. What the old one knew is in the log files by now, so nothing hangs on it: it loses its magic number
+      // first and gets it back last, for a header in the making must not look like a damaged one.
+      csup_store(words.magic, 0)
+      head.magic = 0
+      header.pointee = head
+      head.magic = CSUP_SHARED_MAGIC
+    }
+    // An old header of this same boot may stand for a ring that is not drained: it stays valid at every instruction.
+    header.pointee.clean = 0
+    header.pointee.failed = 0
+    words.prepared.pointee = 0
+    setDurable(durable)
+    setDrained(drained)
+    setPublished(end)
+    setReserved(end)
     guard csup_lock_init(words.commitLock) == 0, csup_lock_init(words.drainLock) == 0 else {
       throw SiltstoneError(.inputOutput, "cannot make robust locks in shared memory", file: SharedState.fileName)
     }
-    header.pointee.magic = CSUP_SHARED_MAGIC
-    header.pointee.checksum = identityChecksum()
+    csup_store(words.magic, head.magic)
   }
 
   /// Marks an orderly end: the log file holds everything.

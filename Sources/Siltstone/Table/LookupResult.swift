@@ -16,6 +16,10 @@ struct LookupResult: ~Copyable {
   var blocksRead = 0
   var cacheHits = 0
 
+  /// Whether a block that is not in the cache may be read from the disk. If not, a lookup that needs one throws
+  /// `.wouldReadDisk`: for callers that must not block.
+  var mayReadDisk = true
+
   private var block: BlockReference?
 
   /// Lets go of what was found and zeroes the counters.

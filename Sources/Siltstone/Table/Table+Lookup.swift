@@ -83,7 +83,7 @@ extension Table {
     _ handle: BlockHandle, _ kind: BlockKind, _ result: inout LookupResult
   ) throws(SiltstoneError) -> BlockReference {
     var cacheHit = false
-    let block = try block(handle, kind, cacheHit: &cacheHit)
+    let block = try block(handle, kind, cacheHit: &cacheHit, mayReadDisk: result.mayReadDisk)
     if cacheHit { result.cacheHits += 1 } else { result.blocksRead += 1 }
     return block
   }

@@ -63,13 +63,14 @@ final class Table: Sendable {
   /// The block from the cache, or else from the disk and then kept in the cache.
   @inline(__always)
   func block(
-    _ handle: BlockHandle, _ kind: BlockKind, cacheHit: inout Bool
+    _ handle: BlockHandle, _ kind: BlockKind, cacheHit: inout Bool, mayReadDisk: Bool = true
   ) throws(SiltstoneError) -> BlockReference {
     if let cached = cache.lookup(BlockID(table: metadata.number, offset: handle.offset), kind) {
       cacheHit = true
       return cached
     }
     cacheHit = false
+    guard mayReadDisk else { throw SiltstoneError(.wouldReadDisk, "the block is not in the cache") }
     return try loadBlock(handle, kind)
   }
 
