@@ -34,7 +34,7 @@ struct LogRecovery {
   ) throws(SiltstoneError) -> Outcome {
     try checkBeginning()
     var ring: (SharedState, LogPosition, LogPosition)?
-    if let remains, ringIsLive { ring = (shared, remains.drained, remains.reserved) }
+    if let remains, ringIsLive { ring = (shared, ringBegin(remains), remains.reserved) }
     var reader = LogReader(
       storage: storage, database: database, segmentBytes: segmentBytes, from: logStart, ring: ring)
     var outcome = Outcome(end: logStart, drained: logStart, durable: logStart)
@@ -47,7 +47,7 @@ struct LogRecovery {
     outcome.end = reader.position
     try checkReach(outcome.end)
     if let remains, ringIsLive {
-      outcome.drained = min(max(remains.drained, logStart), outcome.end)
+      outcome.drained = min(max(ringBegin(remains), logStart), outcome.end)
       outcome.durable = min(max(remains.durable, logStart), outcome.drained)
     } else {
       try settleTail(outcome.end)
@@ -55,6 +55,16 @@ struct LogRecovery {
       outcome.durable = outcome.end
     }
     return outcome
+  }
+
+  /// From here on the ring is read instead of the files. After a failed write or sync that is as much as the ring still
+  /// holds of what is not durable, and the next drain writes it again: what the files have of it is anybody's guess.
+  private func ringBegin(_ remains: SharedState.Remains) -> LogPosition {
+    guard remains.failed else { return remains.drained }
+    // Behind `reserved` may stand a record that was never finished, of a quarter of the ring at most.
+    let written = remains.reserved + shared.ringBytes / 4 + UInt64(RecordFraming.headerBytes)
+    let held = StorageAlignment.roundUp(written - min(written, shared.ringBytes))
+    return min(remains.drained, max(remains.durable, held))
   }
 
   /// The segment in which the log begins is made before the manifest names it, and kept until the manifest names another;
@@ -74,7 +84,7 @@ struct LogRecovery {
     guard let remains else { return }
     let promised = ringIsLive || remains.clean ? remains.reserved : remains.durable
     guard end < promised else { return }
-    let inRing = ringIsLive && end >= remains.drained
+    let inRing = ringIsLive && end >= ringBegin(remains)
     throw .corrupt(
       "the log does not verify at position \(end), but was acknowledged up to \(promised)",
       file: inRing ? SharedState.fileName : LogSegment.fileName(end / segmentBytes),
@@ -97,14 +107,16 @@ struct LogRecovery {
     }
     try storage.syncDirectory()
     let name = LogSegment.fileName(number)
-    guard try storage.exists(name) else { return }
-    let file = try storage.open(name, .readWrite)
-    guard try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes else {
-      // Half made, and so never used: it will be made again.
-      if end % segmentBytes == 0 { return try storage.remove(name) }
-      throw .corrupt("the log segment is shorter than it was made", file: name)
+    if try storage.exists(name) {
+      let file = try storage.open(name, .readWrite)
+      if try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes {
+        try eraseTail(of: file, from: end % segmentBytes)
+      } else if end % segmentBytes == 0 {
+        try storage.remove(name)  // half made, and so never used: it will be made again
+      } else {
+        throw .corrupt("the log segment is shorter than it was made", file: name)
+      }
     }
-    try eraseTail(of: file, from: end % segmentBytes)
     for segment in (logStart / segmentBytes)...number where try storage.exists(LogSegment.fileName(segment)) {
       try storage.open(LogSegment.fileName(segment), .readWrite).sync()
     }

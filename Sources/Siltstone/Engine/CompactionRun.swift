@@ -14,6 +14,7 @@ final class CompactionRun: Sendable {
     var results: [JobResult?]
     var unfinished: Int
     var failure: SiltstoneError?
+    var obstacle: SiltstoneError?
   }
   private let state: Mutex<State>
 
@@ -43,6 +44,12 @@ final class CompactionRun: Sendable {
       state.unfinished -= 1
       return state.unfinished == 0
     }
+  }
+
+  /// Why the finished work cannot be installed yet; nil while nothing is in its way.
+  var obstacle: SiltstoneError? {
+    get { state.withLock { $0.obstacle } }
+    set { state.withLock { $0.obstacle = newValue } }
   }
 
   /// What all tasks made together, or why one of them failed. REQUIRES: all have ended.

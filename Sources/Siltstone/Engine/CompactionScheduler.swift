@@ -68,7 +68,8 @@ final class CompactionScheduler: Sendable {
     }
   }
 
-  /// Merges everything in the range into the last level, and returns when that is done.
+  /// Merges everything in the range into the last level, and returns when that is done. If it throws, what was begun may
+  /// yet be finished in the background.
   func compact(lower: [UInt8]?, upper: [UInt8]?) throws(SiltstoneError) {
     var mine: CompactionRun?
     state.withLock { $0.waitingByHand += 1 }
@@ -76,14 +77,18 @@ final class CompactionScheduler: Sendable {
     while true {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         if let run = mine {
-          if state.withLock({ $0.runs[ObjectIdentifier(run)] != nil }) {
-            monitor.wait()
-            return false
+          if let failure = run.obstacle { throw failure }
+          if !isRunning(run) {
+            if let failure = run.outcome().failure { throw failure }
+            return true
           }
-          if let failure = run.outcome().failure { throw failure }
-          return true
         }
+        // Tasks that no worker has taken by then never will be.
         if state.withLock({ $0.isStopping }) { throw SiltstoneError(.closed, "the database is being closed") }
+        if mine != nil {
+          monitor.wait()
+          return false
+        }
         let version = view.load().version
         let pick = state.withLock { picker.pickManual(version.layout, lower: lower, upper: upper, $0.inFlight) }
         switch pick {
@@ -95,9 +100,12 @@ final class CompactionScheduler: Sendable {
         }
         return false
       }
-      if let run = mine, run.tasks.isEmpty { try installOnlyMoves(run) }
       if done { return }
     }
+  }
+
+  private func isRunning(_ run: CompactionRun) -> Bool {
+    state.withLock { $0.runs[ObjectIdentifier(run)] != nil }
   }
 
   /// Returns when no level is over its limits and nothing runs, or throws why it cannot get there.
@@ -105,6 +113,7 @@ final class CompactionScheduler: Sendable {
     while true {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         let (isRunning, failure, isStopping) = state.withLock { (!$0.runs.isEmpty, $0.failure, $0.isStopping) }
+        if let obstacle = state.withLock({ $0.runs.values.lazy.compactMap(\.obstacle).first }) { throw obstacle }
         if !isRunning && picker.isSettled(view.load().version.layout) { return true }
         if isStopping { throw SiltstoneError(.closed, "the database is being closed") }
         if let failure, !isRunning { throw failure }
@@ -148,8 +157,7 @@ final class CompactionScheduler: Sendable {
     }
     if let waiting { return waiting }
     guard let plan = pick(version, onlyLevelZero: avoidsDeep, now) else { return nil }
-    let run = begin(plan, version)
-    if run.tasks.isEmpty { return (run, 0) }
+    _ = begin(plan, version)
     return state.withLock { $0.waiting.removeFirst() }
   }
 
@@ -178,7 +186,9 @@ final class CompactionScheduler: Sendable {
       state.inFlight.insert(plan)
       state.runs[ObjectIdentifier(run)] = run
       // At the front: what was begun is finished before the next is begun.
-      state.waiting.insert(contentsOf: run.tasks.indices.map { (run, $0) }, at: 0)
+      // Where nothing is to be merged, the one thing to do is to install the moves.
+      let tasks = run.tasks.isEmpty ? 0..<1 : run.tasks.indices
+      state.waiting.insert(contentsOf: tasks.map { (run, $0) }, at: 0)
     }
     monitor.broadcast()
     return run
@@ -200,11 +210,6 @@ final class CompactionScheduler: Sendable {
   }
 
   // MARK: - Installing
-
-  private func installOnlyMoves(_ run: CompactionRun) throws(SiltstoneError) {
-    guard state.withLock({ $0.runs[ObjectIdentifier(run)] != nil }) else { return }
-    install(run)
-  }
 
   /// Makes the run's outcome the tree's, or undoes it.
   private func install(_ run: CompactionRun) {
@@ -238,13 +243,18 @@ final class CompactionScheduler: Sendable {
     let edit = run.plan.edit(outputs: result.outputs, newRun: tree.takeRunID())
     while true {
       do throws(SiltstoneError) {
-        return try tree.commit(edit, opened: opened) { old, version in
+        try tree.commit(edit, opened: opened) { old, version in
           ReadView(active: old.active, sealed: old.sealed, version: version)
         }
+        return run.obstacle = nil
       } catch {
         report(error)
+        run.obstacle = error
+        monitor.withLock {
+          monitor.broadcast()  // who waits for the run is told, rather than kept
+          if !state.withLock({ $0.isStopping }) { monitor.wait(nanoseconds: CompactionScheduler.retryNanoseconds) }
+        }
         if state.withLock({ $0.isStopping }) { throw error }
-        monitor.withLock { monitor.wait(nanoseconds: CompactionScheduler.retryNanoseconds) }
       }
     }
   }

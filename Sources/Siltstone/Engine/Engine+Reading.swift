@@ -28,19 +28,34 @@ extension Engine {
   }
 
   func multiGet<Key: Bytes>(_ keys: [Key], at snapshot: LogPosition?) throws(SiltstoneError) -> [[UInt8]?] {
-    let (_, position) = try loadView(at: snapshot)
-    // Registered, so that all keys are read as of one moment even if the view changes between them.
-    let registration = snapshot == nil ? try registerSnapshot() : nil
-    let moment = registration?.position ?? position
-    var values: [[UInt8]?] = []
-    values.reserveCapacity(keys.count)
+    let (view, position) = try loadView(at: snapshot)
+    // One copy of all keys: the lookups of all of them go on side by side.
+    var bytes = ByteBuffer()
+    var ends: [Int] = []
+    ends.reserveCapacity(keys.count)
     for key in keys {
-      values.append(
-        try key.withBytes { (key) throws(SiltstoneError) in
-          try get(ByteView(key), at: moment) { $0.copied() }
-        })
+      try key.withBytes { (key) throws(SiltstoneError) in
+        try WriteBatch.check(ByteView(key))
+        bytes.append(ByteView(key))
+      }
+      ends.append(bytes.count)
     }
-    registration?.end()
+    let views = keys.indices.map { index in
+      let begin = index == 0 ? 0 : ends[index - 1]
+      return ByteView(bytes.view.base + begin, ends[index] - begin)
+    }
+    var values: [[UInt8]?] = Array(repeating: nil, count: keys.count)
+    try report { () throws(SiltstoneError) in
+      try readQueues.withQueue { (queue) throws(SiltstoneError) in
+        var lookup = MultiLookup(view, at: position, queue)
+        try lookup.run(views) { index, value in
+          values[index] = value.copied()
+        } _: { probes in
+          readMeter.note(probes)
+        }
+        readMeter.note(blocksRead: lookup.blocksRead)
+      }
+    }
     return values
   }
 

@@ -20,6 +20,7 @@ final class Engine: Sendable {
   let scheduler: CompactionScheduler
   let pacing: Pacing
   let snapshots: SnapshotList
+  let readQueues: ReadQueues
   let readMeter = ReadMeter()
   let commitMeter = OperationMeter()
 
@@ -45,6 +46,7 @@ final class Engine: Sendable {
     scheduler = parts.scheduler
     pacing = parts.pacing
     snapshots = parts.snapshots
+    readQueues = ReadQueues(parts.storage)
     logWorker = parts.logWorker
     exclusive = Mutex(parts.exclusive)
   }
@@ -69,6 +71,7 @@ final class Engine: Sendable {
   /// log has what they hold.
   func close() throws(SiltstoneError) {
     if closed.exchange(true, ordering: .acquiringAndReleasing) { return }
+    pipeline.close()
     flusher.stop()
     scheduler.stop()
     logWorker.stop()
@@ -76,12 +79,12 @@ final class Engine: Sendable {
       for thread in threads { thread.join() }
       threads.removeAll()
     }
-    defer { exclusive.withLock { $0 = nil } }
-    if shared.failed == 0 {
-      try drainer.waitDurable(shared.reserved)
-      try shared.end()
+    defer {
+      tree.close()
+      exclusive.withLock { $0 = nil }
     }
-    tree.close()
+    try drainer.end()
+    if shared.failed == 0 { try shared.end() }
   }
 
   // MARK: - Housekeeping on demand

@@ -16,14 +16,14 @@ final class MemtableFlusher: MemtableSupply {
     /// Set while the last attempt failed; a writer that must wait gets this instead of waiting in vain.
     var failure: SiltstoneError?
     var isStopping = false
+    /// Readers pin so many arenas that there is no other way to go on.
+    var allowsExtraArena = false
   }
   private let state = Mutex(State())
   private let stalled = Atomic<UInt64>(0)
 
   /// A failed flush is tried again after this long: a full disk may have been emptied meanwhile.
   private static let retryNanoseconds: UInt64 = 200_000_000
-  /// Arenas are faulted in by pieces of this size, so that stopping never waits for long.
-  private static let populateBytes = 4 << 20
 
   init(
     pool: MemtableArenaPool, view: CurrentView, storage: any Storage,
@@ -45,8 +45,13 @@ final class MemtableFlusher: MemtableSupply {
   func makeMemtable(
     firstPosition: LogPosition, after: Memtable, minimumBytes: Int
   ) throws(SiltstoneError) -> Memtable? {
-    try pool.makeMemtable(
-      firstPosition: firstPosition, commonPrefix: after.commonKeyPrefix(), minimumBytes: minimumBytes)
+    let ignoringLimit = state.withLock { state in
+      defer { state.allowsExtraArena = false }
+      return state.allowsExtraArena
+    }
+    return try pool.makeMemtable(
+      firstPosition: firstPosition, commonPrefix: after.commonKeyPrefix(), minimumBytes: minimumBytes,
+      ignoringLimit: ignoringLimit)
   }
 
   func memtableWasSealed() { monitor.withLock { monitor.broadcast() } }
@@ -59,14 +64,20 @@ final class MemtableFlusher: MemtableSupply {
       emit(Event(.stall, "a writer waited for a memtable to be flushed", durationNanoseconds: waited))
     }
     try monitor.withLock { () throws(SiltstoneError) in
-      if let failure = state.withLock({ $0.failure }) { throw failure }
-      // Readers may pin old memtables for longer than the flush takes, hence the limit.
-      if view.load().sealed.isEmpty {
-        monitor.wait(nanoseconds: 1_000_000)
-      } else {
-        monitor.wait(nanoseconds: 50_000_000)
-      }
+      try checkProgress()
+      if !view.load().sealed.isEmpty { return monitor.wait(nanoseconds: 10_000_000) }
+      // All is flushed, so what is missing is pinned by readers. They may hold it for ever, and they may be waiting for
+      // this very writer (a scan whose body writes): after a moment's patience, memory has to give.
+      monitor.wait(nanoseconds: 1_000_000)
+      if view.load().sealed.isEmpty { state.withLock { $0.allowsExtraArena = true } }
     }
+  }
+
+  /// Throws if there is no point in waiting for a flush.
+  private func checkProgress() throws(SiltstoneError) {
+    let (failure, isStopping) = state.withLock { ($0.failure, $0.isStopping) }
+    if isStopping { throw SiltstoneError(.closed, "the database was closed") }
+    if let failure { throw failure }
   }
 
   /// Returns when no memtable waits that was sealed before the call.
@@ -75,7 +86,7 @@ final class MemtableFlusher: MemtableSupply {
     while true {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         guard let oldest = view.load().sealed.last, oldest.firstPosition < last else { return true }
-        if let failure = state.withLock({ $0.failure }) { throw failure }
+        try checkProgress()
         monitor.wait(nanoseconds: 50_000_000)
         return false
       }
@@ -87,34 +98,38 @@ final class MemtableFlusher: MemtableSupply {
 
   /// The thread's body: returns after `stop`, with whatever is still sealed left to the log.
   func run() {
-    while true {
-      let current = view.load()
-      if state.withLock({ $0.isStopping }) { return }
-      if let oldest = current.sealed.last {
-        let next = current.sealed.dropLast().last ?? current.active
-        attempt(oldest, end: next.firstPosition)
-      } else {
-        monitor.withLock {
-          if view.load().sealed.isEmpty && !state.withLock({ $0.isStopping }) { monitor.wait(nanoseconds: 100_000_000) }
+    while !state.withLock({ $0.isStopping }) {
+      let attempted = flushOldest()
+      monitor.withLock {
+        // Only now is the memtable's arena free: no reference to it is left on this stack.
+        if attempted { monitor.broadcast() }
+        let (failure, isStopping) = state.withLock { ($0.failure, $0.isStopping) }
+        if isStopping { return }
+        if failure != nil {
+          monitor.wait(nanoseconds: MemtableFlusher.retryNanoseconds)
+        } else if view.load().sealed.isEmpty {
+          monitor.wait(nanoseconds: 100_000_000)
         }
       }
     }
   }
 
-  private func attempt(_ memtable: Memtable, end: LogPosition) {
+  /// Flushes the oldest sealed memtable, and returns whether there was one.
+  @inline(never)
+  private func flushOldest() -> Bool {
+    let current = view.load()
+    guard let oldest = current.sealed.last else { return false }
+    let next = current.sealed.dropLast().last ?? current.active
     var failure: SiltstoneError?
     do throws(SiltstoneError) {
-      try flush(memtable, end)
+      try flush(oldest, next.firstPosition)
     } catch {
       failure = error
       // Said once, not at every attempt.
       if state.withLock({ $0.failure?.description }) != error.description { report(error) }
     }
-    monitor.withLock {
-      state.withLock { $0.failure = failure }
-      monitor.broadcast()
-      if failure != nil { monitor.wait(nanoseconds: MemtableFlusher.retryNanoseconds) }
-    }
+    state.withLock { $0.failure = failure }
+    return true
   }
 
   func stop() {

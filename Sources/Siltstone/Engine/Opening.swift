@@ -39,9 +39,10 @@ struct Opening {
       storage: storage, database: creation.database, shared: shared, remains: remains,
       segmentBytes: creation.logSegmentBytes, logStart: logStart)
     let outcome = try replay(recovery, view, pool, tree)
+    // What recovery has flushed needs no log any more, and its segments may be used again.
     try shared.begin(
       database: creation.database, segmentBytes: creation.logSegmentBytes, end: outcome.end,
-      drained: outcome.drained, durable: outcome.durable)
+      drained: max(outcome.drained, tree.logStart), durable: max(outcome.durable, tree.logStart))
     try tree.removeUnnamedFiles()
     announce(outcome, recovered, since: begin)
     return try assemble(exclusive, shared, creation, outcome.end, view, pool, cache, tree, snapshots)
@@ -57,9 +58,13 @@ struct Opening {
       throw SiltstoneError(
         .notADatabase, "the directory is not empty, and holds no database", file: directory)
     }
-    // Tables, or a manifest that was replaced, do not come from a making that was cut short.
-    if names.contains(where: { TableFile.number($0) != nil }) {
-      throw SiltstoneError(.missingFile, "CURRENT is missing, although there are tables", file: CurrentFile.name)
+    // A making that was cut short leaves a first manifest; all else is made when CURRENT is there, and durable.
+    let evidence = names.first { name in
+      TableFile.number(name) != nil || LogSegment.number(fromFileName: name) != nil
+        || (ManifestFile.number(fromName: name) ?? 0) > 1
+    }
+    if let evidence {
+      throw SiltstoneError(.missingFile, "CURRENT is missing, although there is a \(evidence)", file: CurrentFile.name)
     }
     if !options.createIfMissing {
       throw SiltstoneError(.notADatabase, "the directory holds no database", file: directory)
@@ -73,8 +78,6 @@ struct Opening {
 
   private func openManifest(_ recovered: inout Manifest.Recovered) throws(SiltstoneError) -> Manifest {
     if try storage.exists(CurrentFile.name) { return try Manifest.recover(storage, &recovered) }
-    // A log left by a making that was cut short belongs to another id, and would be refused later.
-    for name in try storage.list() where LogSegment.number(fromFileName: name) != nil { try storage.remove(name) }
     let segmentBytes = options.logSegmentBytes ?? Opening.segmentBytes(memtableBytes: options.memtableBytes)
     return try Manifest.create(
       storage, VersionEdit.Creation(database: .random(storage), logSegmentBytes: segmentBytes))
@@ -162,8 +165,9 @@ struct Opening {
       try drainer.waitDurable(end)
       let nanoseconds = try tree.flush(memtable, end: end)
       pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
-      try segments.release(before: end)
       scheduler.wake()
+      // The flush is done, whatever becomes of files that nobody needs: the next release tries again.
+      do throws(SiltstoneError) { try segments.release(before: end) } catch { report(error) }
     }
     let pipeline = CommitPipeline(shared: shared, segments: segments, drainer: drainer, view: view, supply: flusher)
     let logWorker = LogWorker(shared: shared, segments: segments, drainer: drainer, report: report) {
@@ -175,7 +179,12 @@ struct Opening {
         directory: directory, options: options, storage: storage, exclusive: exclusive, shared: shared,
         segments: segments, drainer: drainer, pipeline: pipeline, view: view, pool: pool, cache: cache, tree: tree,
         flusher: flusher, scheduler: scheduler, pacing: pacing, snapshots: snapshots, logWorker: logWorker))
-    try engine.start()
+    do throws(SiltstoneError) {
+      try engine.start()
+    } catch {
+      try? engine.close()  // ends the threads that did start
+      throw error
+    }
     return engine
   }
 }

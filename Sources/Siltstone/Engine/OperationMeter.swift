@@ -6,6 +6,8 @@ final class OperationMeter: Sendable {
   let latency = LatencyHistogram()
 
   var count: UInt64 { operations.load(ordering: .relaxed) }
+  /// Counts operations that are not measured one by one.
+  func count(_ number: Int) { operations.add(UInt64(number), ordering: .relaxed) }
 
   /// The time, if this operation is to be measured; 0 if not.
   @inline(__always)
@@ -33,6 +35,15 @@ final class ReadMeter: Sendable {
 
   @inline(__always)
   func begin(_ storage: any Storage) -> UInt64 { meter.begin(storage) }
+
+  /// One lookup of many.
+  func note(_ probes: LookupProbes) {
+    meter.count(1)
+    searches.add(UInt64(probes.filterProbes &- probes.filterNegatives), ordering: .relaxed)
+    note(blocksRead: probes.blocksRead)
+  }
+
+  func note(blocksRead: Int) { blocks.add(UInt64(blocksRead), ordering: .relaxed) }
 
   @inline(__always)
   func end(_ begin: UInt64, _ probes: LookupProbes, _ storage: any Storage) {

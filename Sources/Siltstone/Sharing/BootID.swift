@@ -5,6 +5,9 @@ enum BootID {
   /// The kernel's boot id, or zeros where it cannot be read: then nothing is ever trusted across processes.
   static func current() -> DatabaseID { cached }
 
+  /// Whether memory that was shared under `id` is still what its users left.
+  static func isCurrent(_ id: DatabaseID) -> Bool { id == current() && id != DatabaseID(high: 0, low: 0) }
+
   private static let cached: DatabaseID = {
     var tuple: DatabaseID.Tuple = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     let found = withUnsafeMutableBytes(of: &tuple) { bytes in

@@ -23,6 +23,8 @@ final class SharedState: Sendable {
     var ringIsLive: Bool
     /// Closed in good order.
     var clean: Bool
+    /// A log write or sync had failed: what the files hold from `durable` on is uncertain.
+    var failed: Bool
   }
 
   /// The changing words, each at its place in the mapping.
@@ -70,7 +72,7 @@ final class SharedState: Sendable {
     let ringBytes = try existingRingBytes(storage) ?? ringBytes
     let mapping = try storage.map(fileName, sizeBytes: fileBytes(ringBytes: ringBytes))
     let state = SharedState(mapping: mapping, ringBytes: ringBytes)
-    return (state, state.remains(of: database))
+    return (state, try state.remains(of: database))
   }
 
   private static func isPossible(ringBytes: UInt64) -> Bool {
@@ -89,7 +91,7 @@ final class SharedState: Sendable {
     if head.pointee.magic == 0 { return nil }
     guard count == bytes.sizeBytes, head.pointee.magic == CSUP_SHARED_MAGIC,
       head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES))
-    else { throw .corrupt("the shared state's header does not verify", file: fileName, offset: 0) }
+    else { throw damaged("its header does not verify") }
     guard head.pointee.version <= CSUP_SHARED_VERSION else {
       throw SiltstoneError(
         .unsupportedVersion, "shared state \(head.pointee.version) is newer than this build's \(CSUP_SHARED_VERSION)",
@@ -97,25 +99,44 @@ final class SharedState: Sendable {
     }
     let ringBytes = head.pointee.ring_bytes
     guard isPossible(ringBytes: ringBytes), try file.sizeBytes() == UInt64(fileBytes(ringBytes: ringBytes)) else {
-      throw .corrupt("the shared state is not as long as its header says", file: fileName)
+      throw damaged("it is not as long as its header says")
     }
     return ringBytes
   }
 
-  /// The watermarks of the last user, if the header is this database's, of this layout, and whole.
-  private func remains(of database: DatabaseID) -> Remains? {
+  private static func damaged(_ what: String) -> SiltstoneError {
+    .corrupt(
+      "the shared state cannot be used: \(what). Writes that were staged, and not synced, when the database was last open"
+        + " may be in it and nowhere else; where those may be lost, remove the file",
+      file: fileName, offset: 0)
+  }
+
+  /// The watermarks of the last user, if there was one, and they are this database's and of this layout. What cannot be
+  /// used is passed over only where the files are sure to hold all that there is.
+  private func remains(of database: DatabaseID) throws(SiltstoneError) -> Remains? {
     let head = header.pointee
-    guard head.magic == CSUP_SHARED_MAGIC, head.version == CSUP_SHARED_VERSION, head.layout == csup_shared_layout(),
-      head.checksum == identityChecksum(), head.ring_bytes == ringBytes, DatabaseID(head.database) == database
-    else { return nil }
+    if head.magic != CSUP_SHARED_MAGIC { return nil }
+    let isLive = BootID.isCurrent(DatabaseID(head.boot))
+    let mayHoldTail = isLive && head.clean != 1
+    guard head.version == CSUP_SHARED_VERSION, head.layout == csup_shared_layout(),
+      DatabaseID(head.database) == database
+    else {
+      if mayHoldTail { throw SharedState.damaged("it is another database's, or another build's") }
+      return nil
+    }
     let remains = Remains(
       reserved: csup_load(words.reserved), drained: csup_load(words.drained),
       durable: csup_load(words.durable),
-      ringIsLive: DatabaseID(head.boot) == BootID.current(), clean: head.clean == 1)
-    // `durable` was true whenever it was stored, so it binds even after a power cut; the rest must at least agree.
+      ringIsLive: isLive, clean: head.clean == 1, failed: csup_load32(words.failed) != 0)
+    // `durable` was true whenever it was stored, so it binds even after a power cut; the rest must at least agree. A
+    // power cut can leave words of different moments beside each other, the death of a process cannot.
     guard remains.reserved <= KeyTrailer.maxSequence, remains.durable <= remains.drained,
-      remains.drained <= remains.reserved, remains.reserved - remains.drained <= ringBytes
-    else { return nil }
+      remains.drained <= remains.reserved, remains.reserved - remains.drained <= ringBytes,
+      csup_load(words.published) <= remains.reserved
+    else {
+      if mayHoldTail { throw SharedState.damaged("its watermarks contradict one another") }
+      return nil
+    }
     return remains
   }
 
@@ -143,10 +164,11 @@ final class SharedState: Sendable {
     }
     // An old header of this same boot may stand for a ring that is not drained: it stays valid at every instruction.
     header.pointee.clean = 0
-    header.pointee.failed = 0
-    words.prepared.pointee = 0
-    setDurable(durable)
     setDrained(drained)
+    setDurable(durable)
+    setPrepared(0)
+    csup_store32(words.failed, 0)
+    csup_store32(words.drainWaiters, 0)
     setPublished(end)
     setReserved(end)
     guard csup_lock_init(words.commitLock) == 0, csup_lock_init(words.drainLock) == 0 else {
@@ -159,10 +181,6 @@ final class SharedState: Sendable {
   func end() throws(SiltstoneError) {
     header.pointee.clean = 1
     try mapping.sync()
-  }
-
-  private func identityChecksum() -> UInt32 {
-    csup_crc32c(0, header, Int(CSUP_SHARED_IDENTITY_BYTES))
   }
 }
 

@@ -9,11 +9,16 @@ struct BlockReader {
   func read(_ handle: BlockHandle) throws(SiltstoneError) -> BlockReference {
     try checkPlace(handle)
     return try withStoredBytes(at: handle.offset, handle.sizeBytes) { bytes throws(SiltstoneError) in
-      let stored = try StoredBlock.open(bytes, handle, file: file.name)
-      let block = BlockReference(allocating: stored.rawBytes)
-      try stored.decompress(into: block.writableBytes, handle, file: file.name)
-      return block
+      try unpack(bytes, handle)
     }
+  }
+
+  /// Checks and decompresses a stored block that was read by other means. REQUIRES: `bytes.count == handle.sizeBytes`.
+  func unpack(_ bytes: ByteView, _ handle: BlockHandle) throws(SiltstoneError) -> BlockReference {
+    let stored = try StoredBlock.open(bytes, handle, file: file.name)
+    let block = BlockReference(allocating: stored.rawBytes)
+    try stored.decompress(into: block.writableBytes, handle, file: file.name)
+    return block
   }
 
   func readFooter() throws(SiltstoneError) -> Footer {

@@ -19,6 +19,8 @@ struct LookupResult: ~Copyable {
   /// Whether a block that is not in the cache may be read from the disk. If not, a lookup that needs one throws
   /// `.wouldReadDisk`: for callers that must not block.
   var mayReadDisk = true
+  /// The block that was needed when a lookup threw `.wouldReadDisk`.
+  var missing: MissingBlock?
 
   private var block: BlockReference?
 

@@ -82,9 +82,15 @@ extension Table {
   private func block(
     _ handle: BlockHandle, _ kind: BlockKind, _ result: inout LookupResult
   ) throws(SiltstoneError) -> BlockReference {
-    var cacheHit = false
-    let block = try block(handle, kind, cacheHit: &cacheHit, mayReadDisk: result.mayReadDisk)
-    if cacheHit { result.cacheHits += 1 } else { result.blocksRead += 1 }
-    return block
+    if let cached = cache.lookup(BlockID(table: metadata.number, offset: handle.offset), kind) {
+      result.cacheHits += 1
+      return cached
+    }
+    guard result.mayReadDisk else {
+      result.missing = MissingBlock(table: self, handle: handle, kind: kind)
+      throw SiltstoneError(.wouldReadDisk, "the block is not in the cache")
+    }
+    result.blocksRead += 1
+    return try loadBlock(handle, kind)
   }
 }

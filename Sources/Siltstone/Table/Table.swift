@@ -63,19 +63,18 @@ final class Table: Sendable {
   /// The block from the cache, or else from the disk and then kept in the cache.
   @inline(__always)
   func block(
-    _ handle: BlockHandle, _ kind: BlockKind, cacheHit: inout Bool, mayReadDisk: Bool = true
+    _ handle: BlockHandle, _ kind: BlockKind, cacheHit: inout Bool
   ) throws(SiltstoneError) -> BlockReference {
     if let cached = cache.lookup(BlockID(table: metadata.number, offset: handle.offset), kind) {
       cacheHit = true
       return cached
     }
     cacheHit = false
-    guard mayReadDisk else { throw SiltstoneError(.wouldReadDisk, "the block is not in the cache") }
     return try loadBlock(handle, kind)
   }
 
   @inline(never)
-  private func loadBlock(_ handle: BlockHandle, _ kind: BlockKind) throws(SiltstoneError) -> BlockReference {
+  func loadBlock(_ handle: BlockHandle, _ kind: BlockKind) throws(SiltstoneError) -> BlockReference {
     let loaded = try reader.read(handle)
     return cache.insert(BlockID(table: metadata.number, offset: handle.offset), kind, loaded)
   }
