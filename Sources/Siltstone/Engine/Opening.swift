@@ -28,7 +28,7 @@ struct Opening {
     else { preconditionFailure("the first memtable is always to be had") }
     let view = CurrentView(ReadView(active: memtable, sealed: [], version: version))
     let snapshots = SnapshotList()
-    let tree = TreeKeeper(
+    let tree = try TreeKeeper(
       storage: storage, manifest: manifest, cache: cache, reaper: reaper, view: view, snapshots: snapshots,
       options: options)
 

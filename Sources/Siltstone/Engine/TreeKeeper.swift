@@ -32,7 +32,7 @@ final class TreeKeeper: Sendable {
   init(
     storage: any Storage, manifest: consuming Manifest, cache: BlockCache, reaper: TableReaper, view: CurrentView,
     snapshots: SnapshotList, options: Options
-  ) {
+  ) throws(SiltstoneError) {
     self.storage = storage
     self.cache = cache
     self.view = view
@@ -41,7 +41,10 @@ final class TreeKeeper: Sendable {
     self.reaper = reaper
     shape = options.shape
     creation = manifest.state.creation
-    nextFileNumber = Atomic(manifest.state.nextFileNumber)
+    // A crash may have left tables that the manifest never heard of. They are removed only when recovery has succeeded, and
+    // recovery itself may have to flush: it must not run into them.
+    let leftOver = try storage.list().compactMap { TableFile.number($0) }.max() ?? 0
+    nextFileNumber = Atomic(max(manifest.state.nextFileNumber, leftOver + 1))
     nextRunID = Atomic(manifest.state.nextRunID)
     logStartPosition = Atomic(manifest.state.logStart)
     self.manifest = Mutex(manifest)
