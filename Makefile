@@ -66,7 +66,7 @@ docs: deps
 	docc convert Sources/Siltstone/Siltstone.docc --additional-symbol-graph-dir .build/symbol-graphs \
 	  --fallback-display-name Siltstone --fallback-bundle-identifier siltstone \
 	  --transform-for-static-hosting --output-path $(DOCS)
-	@echo 'documentation: $(DOCS)/index.html'
+	@echo 'to read them: python3 -m http.server -d $(DOCS), then http://localhost:8000/documentation/siltstone'
 
 clean:
 	rm -rf .build .build-* $(DOCS) Benchmarks/.build

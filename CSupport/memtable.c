@@ -56,9 +56,9 @@ static uint32_t random_height(csup_memtable *t) {
   x ^= x << 5;
   t->random = x;
   uint32_t height = 1;
-  while (height < MAX_HEIGHT && (x & 3) == 0) {
+  while (height < MAX_HEIGHT && (x & 1) == 0) {
     height++;
-    x >>= 2;
+    x >>= 1;
   }
   return height;
 }

@@ -90,13 +90,15 @@ _Static_assert(offsetof(csup_shared, checksum) == CSUP_SHARED_IDENTITY_BYTES &&
 /* A number that differs if this build lays the header out differently (another C library, another compiler). */
 uint32_t csup_shared_layout(void);
 
-/* Atomic access to the words above. Loads acquire, stores release. */
+/* Atomic access to the words above. Of 64-bit words, loads acquire and stores release. The 32-bit words are what
+ * threads sleep on, and are sequentially consistent: one that counts itself as a waiter and then looks at a futex,
+ * and one that moves the futex and then looks for waiters, must not miss each other. */
 static inline uint64_t csup_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static inline void csup_store(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
-static inline uint32_t csup_load32(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
-static inline void csup_store32(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+static inline uint32_t csup_load32(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+static inline void csup_store32(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_SEQ_CST); }
 static inline uint32_t csup_add32(uint32_t *word, uint32_t value) {
-  return __atomic_add_fetch(word, value, __ATOMIC_ACQ_REL);
+  return __atomic_add_fetch(word, value, __ATOMIC_SEQ_CST);
 }
 
 /* Locks. `init` on zeroed or stale memory that nobody uses. */

@@ -36,7 +36,8 @@ int csup_boot_id(uint8_t id[16]);
 
 /* Maps `length` bytes of private memory, huge pages advised. NULL with errno set if refused. */
 void *csup_map_anonymous(size_t length);
-/* Faults in `length` bytes at `memory`, page-aligned, without changing them; others may use them meanwhile. Best effort. */
+/* Faults in `length` bytes at `memory`, page-aligned, without changing them; others may use them meanwhile. Best
+ * effort. */
 void csup_populate(void *memory, size_t length);
 /* Maps `length` bytes of `file` shared, to read and write. NULL with errno set if refused. Not inherited over fork. */
 void *csup_map_shared(int file, size_t length);

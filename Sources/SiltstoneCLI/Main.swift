@@ -34,26 +34,27 @@ struct Tool: ParsableCommand {
       var command = try Tool.parseAsRoot(arguments)
       try command.run()
       return .done
-    } catch ToolError.absentKey {
-      complain("no such key")
+    } catch ToolError.absentKey(let line) {
+      complain(line)
       return .absentKey
     } catch let error as ToolError {
       complain(error.description)
     } catch let error as SiltstoneError {
       complain(error.description)
     } catch {
-      return report(fromParser: error)
+      return report(fromParser: error, of: arguments)
     }
     return .failed
   }
 
   /// Help and version are results; everything else that the parser throws is one line about bad usage.
-  private static func report(fromParser error: any Error) -> ExitStatus {
+  private static func report(fromParser error: any Error, of arguments: [String]) -> ExitStatus {
     if Tool.exitCode(for: error).isSuccess {
       print(Tool.fullMessage(for: error))
       return .done
     }
-    complain("\(Tool.message(for: error)) (siltstone help)")
+    let verb = arguments.first { first in configuration.subcommands.contains { $0._commandName == first } }
+    complain("\(Tool.message(for: error)) (see: siltstone help\(verb.map { " " + $0 } ?? ""))")
     return .failed
   }
 }

@@ -117,7 +117,7 @@ import Testing
   }
 
   @Test func numberedNamesComeBack() {
-    for number in [UInt64(0), 1, 999_999, 1_000_000, .max] {
+    for number in [0, 1, 999_999, 1_000_000, Limits.maxFileNumber] {
       #expect(fileNumber(numberedFileName(number, suffix: "log"), suffix: "log") == number)
     }
     #expect(numberedFileName(7, suffix: "log") == "000007.log")

@@ -4,8 +4,8 @@ import Testing
 
 /// What opening finds, and what it makes of it.
 @Suite struct OpeningTests {
-  /// A crash in the middle of a flush leaves a table that no edit names. The next recovery may have to flush before it may
-  /// remove that, and must not run into it.
+  /// A crash in the middle of a flush leaves a table that no edit names. The next recovery may have to flush before it
+  /// may remove that, and must not run into it.
   @Test func recoveryFlushesBesideTablesLeftByACrash() throws {
     let directory = TemporaryDirectory()
     var large = Options.small()

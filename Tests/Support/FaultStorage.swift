@@ -2,8 +2,8 @@ import Synchronization
 
 @testable import Siltstone
 
-/// A storage that fails on demand: the nth call of a kind on files whose name ends in a given way, once or for good, and
-/// a disk that is full until told otherwise. All else goes to the storage below.
+/// A storage that fails on demand: the nth call of a kind on files whose name ends in a given way, once or for good,
+/// and a disk that is full until told otherwise. All else goes to the storage below.
 final class FaultStorage: Storage {
   enum Call: Sendable, Hashable { case create, write, sync, rename, remove, read, syncDirectory, preallocate }
 

@@ -36,7 +36,7 @@ import Testing
     for file in files(in: engine.appendingPathComponent(room), endingWith: [".swift"]) {
       for line in code(try text(file)).split(separator: "\n") {
         let declaration =
-          /^(?:public |internal |package |final |@unchecked |indirect )*(?:struct|class|enum|protocol|actor|typealias) (\w+)/
+          /^(?:[a-z@]+ )*(?:struct|class|enum|protocol|actor|typealias) (\w+)/
         if let match = line.firstMatch(of: declaration) { names.insert(String(match.1)) }
       }
     }

@@ -7,7 +7,8 @@ import Testing
     var edit = VersionEdit()
     if Bool.random(using: &generator) {
       edit.creation = .init(
-        database: DatabaseID(high: generator.next(), low: generator.next()), logSegmentBytes: generator.next())
+        database: DatabaseID(high: generator.next(), low: generator.next()),
+        logSegmentBytes: 4096 * UInt64.random(in: 1...1000, using: &generator))
     }
     if Bool.random(using: &generator) { edit.logStart = generator.next() >> 8 }
     if Bool.random(using: &generator) { edit.nextFileNumber = generator.next() }

@@ -1,8 +1,8 @@
 /// A position in the sorted keys, over one consistent view of the database.
 ///
-/// The view is that of the moment the cursor was made: later writes do not appear, and writers are never blocked. A cursor
-/// keeps alive what it reads - a memtable, tables that were compacted away since - so make a new one now and then
-/// rather than holding one for hours. One thread at a time.
+/// The view is that of the moment the cursor was made: later writes do not appear, and writers are never blocked. A
+/// cursor keeps alive what it reads - a memtable, tables that were compacted away since - so make a new one now and
+/// then rather than holding one for hours. One thread at a time.
 ///
 ///     var cursor = try database.makeCursor(.prefix("user/"))
 ///     try cursor.seekToFirst()

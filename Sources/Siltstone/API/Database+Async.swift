@@ -1,5 +1,5 @@
-/// The same operations for `async` callers. What may block runs on a thread of the engine's own, never on the cooperative
-/// pool. A lookup that finds everything in memory is answered at once, without a hop.
+/// The same operations for `async` callers. What may block runs on a thread of the engine's own, never on the
+/// cooperative pool. A lookup that finds everything in memory is answered at once, without a hop.
 extension Database {
   /// Sets `key` to `value`.
   public func put<Key: Bytes & Sendable, Value: Bytes & Sendable>(

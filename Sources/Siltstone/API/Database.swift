@@ -24,8 +24,8 @@ public final class Database: Sendable {
   /// Opens the database in `directory`, and recovers what its log holds.
   ///
   /// - Throws: `.notADatabase`, `.alreadyOpen`, `.unsupportedVersion`, `.corruption`, `.missingFile`,
-  ///   `.permissionDenied`, `.diskFull`, `.inputOutput`, or `.invalidArgument` for bad options. Nothing is harmed by any
-  ///   of them.
+  ///   `.permissionDenied`, `.diskFull`, `.inputOutput`, or `.invalidArgument` for bad options. Nothing is harmed by
+  ///   any of them.
   /// - Complexity: O(bytes of log not yet in tables), at most a few memtables' worth.
   public static func open(_ directory: String, options: Options = Options()) throws(SiltstoneError) -> Database {
     Database(try Engine.open(directory, options))
@@ -45,8 +45,8 @@ public final class Database: Sendable {
   ///   - key: 1 byte to 64 KiB.
   ///   - value: up to 256 MiB.
   ///   - durability: what the write survives; nil means `Options.durability`.
-  /// - Throws: `.invalidArgument` for an empty key, a key over 64 KiB or a value over 256 MiB; `.diskFull`, with nothing
-  ///   done; `.readOnly` after a failed log write.
+  /// - Throws: `.invalidArgument` for an empty key, a key over 64 KiB or a value over 256 MiB; `.diskFull`, with
+  ///   nothing done; `.readOnly` after a failed log write.
   /// - Complexity: O(log n) in the entries of one memtable.
   public func put(_ key: RawSpan, _ value: RawSpan, durability: Durability? = nil) throws(SiltstoneError) {
     try engine.put(ByteView(key), ByteView(value), durability)
@@ -73,8 +73,8 @@ public final class Database: Sendable {
 
   /// Commits a batch: all of it becomes visible at once, or none of it.
   ///
-  /// - Throws: with nothing written, but for one case: if a `.synced` batch could not be made durable, it is visible and
-  ///   may not survive a power cut, and the database is read-only from then on.
+  /// - Throws: with nothing written, but for one case: if a `.synced` batch could not be made durable, it is visible
+  ///   and may not survive a power cut, and the database is read-only from then on.
   public func write(_ batch: borrowing WriteBatch, durability: Durability? = nil) throws(SiltstoneError) {
     if batch.isEmpty { return }
     try engine.commit(batch.encoded, durability)
@@ -98,7 +98,7 @@ public final class Database: Sendable {
   ///
   /// - Complexity: one probe for each memtable and run, most of which a filter answers; usually one block read.
   public func get<Key: Bytes>(_ key: Key) throws(SiltstoneError) -> [UInt8]? {
-    try key.withBytes { (key) throws(SiltstoneError) in try engine.get(ByteView(key), at: nil) { $0.copied() } }
+    try key.withBytes { (key) throws(SiltstoneError) in try get(key) }
   }
 
   /// The value of `key`, or nil.
@@ -111,6 +111,13 @@ public final class Database: Sendable {
     of key: RawSpan, _ body: (RawSpan) -> Result
   ) throws(SiltstoneError) -> Result? {
     try engine.get(ByteView(key), at: nil) { body(RawSpan(_unsafeStart: $0.base, byteCount: $0.count)) }
+  }
+
+  /// Calls `body` with the value of `key`, without a copy, and returns its result; nil if the key is absent.
+  public func withValue<Key: Bytes, Result>(
+    of key: Key, _ body: (RawSpan) -> Result
+  ) throws(SiltstoneError) -> Result? {
+    try key.withBytes { (key) throws(SiltstoneError) in try withValue(of: key, body) }
   }
 
   /// The values of `keys`, in their order, nil for those that are absent; all as of one moment.

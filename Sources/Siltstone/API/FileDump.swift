@@ -6,8 +6,8 @@ public enum FileDump {
   ///   - path: the file.
   ///   - entries: whether each entry is listed too.
   ///   - emit: called with each line.
-  /// - Throws: `.invalidArgument` for a name that is none of ours, `.corruption` where bytes do not verify; what could be
-  ///   read before was emitted by then.
+  /// - Throws: `.invalidArgument` for a name that is none of ours, `.corruption` where bytes do not verify; what could
+  ///   be read before was emitted by then.
   public static func dump(
     path: String, entries: Bool = false, _ emit: (String) -> Void
   ) throws(SiltstoneError) {

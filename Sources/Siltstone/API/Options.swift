@@ -8,13 +8,13 @@ public struct Options: Sendable {
   public var durability = Durability.synced
 
   /// Memory for memtables, the log ring, cached blocks with their indexes and filters, and the buffers of flush and
-  /// compaction, in bytes. What the memtables leave is the block cache's. Beyond it go a few dozen bytes for each mebibyte
-  /// of tables, and a batch that is larger than a memtable. Default: 512 MiB, of which half is memtables; more makes reads
-  /// cheaper. At least two memtables and 17 MiB.
+  /// compaction, in bytes. What the memtables leave is the block cache's. Beyond it go a few dozen bytes for each
+  /// mebibyte of tables, and a batch that is larger than a memtable. Default: 512 MiB, of which half is memtables; more
+  /// makes reads cheaper. At least two memtables and 17 MiB.
   public var memoryBudgetBytes = 512 << 20
 
-  /// The size of one memtable's arena, in bytes. Up to four exist: one that fills, and others that wait for their flush.
-  /// A larger one means fewer rewrites by compaction and a longer recovery. Default: 64 MiB.
+  /// The size of one memtable's arena, in bytes. Up to four exist: one that fills, and others that wait for their
+  /// flush. A larger one means fewer rewrites by compaction and a longer recovery. Default: 64 MiB.
   public var memtableBytes = 64 << 20
 
   /// The codec of levels that will be rewritten before long. Default: none, since compressing costs more than all the
@@ -28,20 +28,21 @@ public struct Options: Sendable {
   /// index stays small; smaller suits random reads of data much larger than memory.
   public var blockBytes = 16 << 10
 
-  /// Filter bits for each key, averaged over the levels; 0 means no filters. Default: 10, which lets through one or two absent
-  /// keys in a hundred.
+  /// Filter bits for each key, averaged over the levels; 0 means no filters. Default: 10, which lets through one or two
+  /// absent keys in a hundred.
   public var filterBitsPerKey = 10.0
 
   /// How many times larger each level is than the one above it. Default: 4; larger means fewer levels, and more work
   /// for each.
   public var sizeRatio = 4
 
-  /// How many sorted runs a level may hold before they are merged downwards; the last level always holds one. 1 is leveled
-  /// compaction (cheap scans, dear writes), `sizeRatio - 1` is lazy leveling. Default: nil, which means the latter.
+  /// How many sorted runs a level may hold before they are merged downwards; the last level always holds one. 1 is
+  /// leveled compaction (cheap scans, dear writes), `sizeRatio - 1` is lazy leveling. Default: nil, which means the
+  /// latter.
   public var runsPerLevel: Int?
 
-  /// The size at which compaction begins a new table, in bytes. Default: 64 MiB: large enough for sequential speed, small
-  /// enough to be rewritten singly.
+  /// The size at which compaction begins a new table, in bytes. Default: 64 MiB: large enough for sequential speed,
+  /// small enough to be rewritten singly.
   public var tableBytes = 64 << 20
 
   /// Threads for compaction, beside the one for flushing and the one for the log. Default: nil, which means one for
@@ -59,8 +60,8 @@ public struct Options: Sendable {
   /// How to talk to the disk. Default: `.automatic`.
   public var ioBackend = IOBackend.automatic
 
-  /// Called for what happens in the background: flushes, compactions, stalls, recovery, corruption. On the thread it happens
-  /// on, so it must be quick and must not call the database. Default: nobody is told.
+  /// Called for what happens in the background: flushes, compactions, stalls, recovery, corruption. On the thread it
+  /// happens on, so it must be quick and must not call the database. Default: nobody is told.
   public var eventHandler: (@Sendable (Event) -> Void)?
 
   /// All defaults.

@@ -1,4 +1,5 @@
 internal import CSupport
+internal import Glibc
 internal import Synchronization
 
 /// A batch as its caller made it, ready to be committed.
@@ -22,8 +23,8 @@ protocol MemtableSupply: AnyObject, Sendable {
 
 /// The one path that every write takes.
 ///
-/// Encoding and the payload's checksum are done before. Under one short lock, without a system call but for a batch larger
-/// than the ring: the record goes
+/// Encoding and the payload's checksum are done before. Under one short lock, without a system call but for a batch
+/// larger than the ring: the record goes
 /// into the ring, `reserved` moves past it, its entries go into the memtable, `published` follows. `reserved` moves
 /// only over what stands whole, so whoever finds the lock's owner dead sees either nothing, or a batch that the ring
 /// can finish. Then the caller waits for the watermark that its durability asks for.
@@ -45,7 +46,6 @@ final class CommitPipeline: Sendable {
   init(
     shared: SharedState, segments: LogSegments, drainer: LogDrainer, view: CurrentView, supply: any MemtableSupply
   ) {
-    precondition(shared.ringBytes >= 4 * UInt64(CommitPipeline.maxRecordPayloadBytes) || shared.ringBytes >= 1 << 16)
     self.shared = shared
     self.segments = segments
     self.drainer = drainer
@@ -190,6 +190,7 @@ final class CommitPipeline: Sendable {
     switch csup_lock_acquire(shared.words.commitLock) {
     case CSUP_LOCK_OK: return
     case CSUP_LOCK_OWNER_DIED:
+      shared.setFailed(EOWNERDEAD)  // for those who come after, and find a lock that is well again
       csup_lock_release(shared.words.commitLock)
       throw SiltstoneError(.readOnly, "a writer died while committing; reopen the database")
     default: throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)

@@ -6,6 +6,7 @@ enum LogDump {
     let file = try storage.open(name, .readBuffered)
     let size = Int(try file.sizeBytes())
     let bytes = AlignedMemory(sizeBytes: max(StorageAlignment.roundUp(size), LogSegment.headerBytes))
+    defer { withExtendedLifetime(bytes) {} }
     let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[..<size]), at: 0)
     let header = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes.buffer)[..<LogSegment.headerBytes])
     guard let identity = try LogSegment.describe(header, file: name) else { return emit("\(name): blank, never used") }
@@ -17,7 +18,8 @@ enum LogDump {
     emit("\(records) records begin in this segment")
   }
 
-  /// A segment begins in the middle of a record, most often: the first one that begins here is found by trying every byte.
+  /// A segment begins in the middle of a record, most often: the first one that begins here is found by trying every
+  /// byte.
   private static func records(
     in log: ByteView, first: LogPosition, entries: Bool, _ emit: (String) -> Void
   ) -> Int {

@@ -105,6 +105,7 @@ struct LogReader: ~Copyable {
     guard try storage.exists(name) else { return nil }
     let opened = try storage.open(name, .read)
     let header = AlignedMemory(sizeBytes: LogSegment.headerBytes)
+    defer { withExtendedLifetime(header) {} }
     guard try opened.read(into: header.buffer, at: 0) == header.sizeBytes else { return nil }
     let isSegment = try LogSegment.isSegment(
       UnsafeRawBufferPointer(header.buffer), file: name, database: database, number: number,

@@ -67,8 +67,8 @@ struct LogRecovery {
     return min(remains.drained, max(remains.durable, held))
   }
 
-  /// The segment in which the log begins is made before the manifest names it, and kept until the manifest names another;
-  /// only a database that was never written to has none.
+  /// The segment in which the log begins is made before the manifest names it, and kept until the manifest names
+  /// another; only a database that was never written to has none.
   private func checkBeginning() throws(SiltstoneError) {
     let name = LogSegment.fileName(logStart / segmentBytes)
     if try storage.exists(name) { return }
@@ -124,6 +124,7 @@ struct LogRecovery {
 
   private func eraseTail(of file: any StorageFile, from inSegment: UInt64) throws(SiltstoneError) {
     let buffer = AlignedMemory(sizeBytes: 1 << 20)
+    defer { withExtendedLifetime(buffer) {} }
     var offset = StorageAlignment.roundDown(inSegment)
     let kept = Int(inSegment - offset)
     if kept > 0 {

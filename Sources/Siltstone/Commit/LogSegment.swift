@@ -48,8 +48,8 @@ struct LogSegment {
     var segmentBytes: UInt64
   }
 
-  /// Reads a header by itself. Nil if it is all zeros: the file was never finished. Throws for a newer version, or bytes
-  /// that do not verify.
+  /// Reads a header by itself. Nil if it is all zeros: the file was never finished. Throws for a newer version, or
+  /// bytes that do not verify.
   static func describe(_ header: UnsafeRawBufferPointer, file: String) throws(SiltstoneError) -> Identity? {
     guard header.count >= headerBytes else { throw .corrupt("the log segment is shorter than its header", file: file) }
     if header.prefix(headerBytes).allSatisfy({ $0 == 0 }) { return nil }
@@ -66,8 +66,13 @@ struct LogSegment {
       throw SiltstoneError(
         .unsupportedVersion, "log format \(version) is newer than this build's \(formatVersion)", file: file, offset: 8)
     }
-    return Identity(
+    let identity = Identity(
       database: DatabaseID(high: word(16), low: word(24)), number: word(32), segmentBytes: word(40))
+    guard identity.segmentBytes > 0, identity.segmentBytes <= Limits.maxLogSegmentBytes,
+      identity.segmentBytes == StorageAlignment.roundDown(identity.segmentBytes),
+      identity.number <= KeyTrailer.maxSequence / identity.segmentBytes
+    else { throw .corrupt("the log segment's place in the log makes no sense", file: file, offset: 32) }
+    return identity
   }
 
   /// Whether the header is that of this segment of this database. False if the file holds nothing of it: blank, or a

@@ -117,23 +117,27 @@ final class LogSegments: Sendable {
     let sizeBytes = UInt64(LogSegment.headerBytes) + segmentBytes
     _ = try file.preallocate(sizeBytes)
     let zeros = AlignedMemory(sizeBytes: LogSegments.fillBytes)
+    defer { withExtendedLifetime(zeros) {} }
     let queue = try storage.makeIOQueue(depth: 4)
     var offset: UInt64 = 0
-    while offset < sizeBytes || queue.outstanding > 0 {
-      if offset < sizeBytes, queue.outstanding < queue.depth {
+    var failure: SiltstoneError?
+    while (offset < sizeBytes && failure == nil) || queue.outstanding > 0 {
+      if offset < sizeBytes, failure == nil, queue.outstanding < queue.depth {
         let length = Int(min(UInt64(zeros.sizeBytes), sizeBytes - offset))
         let piece = UnsafeRawBufferPointer(start: zeros.base, count: length)
         try queue.submitWrite(file, piece, at: offset, .none, tag: 0)
         offset += UInt64(length)
       } else if let error = try queue.wait().error {
-        throw error
+        failure = error
       }
     }
+    if let failure { throw failure }
     try file.sync()
   }
 
   private func writeHeader(_ file: any StorageFile, number: UInt64) throws(SiltstoneError) {
     let header = AlignedMemory(sizeBytes: LogSegment.headerBytes)
+    defer { withExtendedLifetime(header) {} }
     LogSegment.encodeHeader(header.buffer, database: database, number: number, segmentBytes: segmentBytes)
     try file.write(UnsafeRawBufferPointer(header.buffer), at: 0, .dataSync)
   }

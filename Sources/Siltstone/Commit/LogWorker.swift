@@ -56,9 +56,11 @@ final class LogWorker: Sendable {
     if now - lastSync >= LogWorker.syncIntervalNanoseconds {
       lastSync = now
       try drainer.waitDurable(shared.reserved)
-    } else if shared.reserved - shared.drained >= 256 << 10 {
-      try drainer.waitDrained(shared.reserved)
+      return
     }
+    // `drained` first: read the other way round, it could have passed the `reserved` of a moment ago.
+    let drained = shared.drained
+    if shared.reserved - drained >= 256 << 10 { try drainer.waitDrained(shared.reserved) }
   }
 
   /// Half a segment ahead is time enough to fill the next one with zeros.

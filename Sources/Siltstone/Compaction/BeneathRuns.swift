@@ -1,8 +1,8 @@
 /// What lies below a compaction's outputs and is no input: asked, key after key in ascending order, whether anything
 /// there may hold the key. Where nothing may, a tombstone has nothing to hide.
 ///
-/// Each run has a pointer that only moves forward, so the questions of a whole compaction cost one pass over the tables'
-/// bounds.
+/// Each run has a pointer that only moves forward, so the questions of a whole compaction cost one pass over the
+/// tables' bounds.
 struct BeneathRuns: ~Copyable {
   private struct Bounds {
     let smallest: ByteView
@@ -28,8 +28,8 @@ struct BeneathRuns: ~Copyable {
     runCount = runs.count
     var end = keys
     for (index, table) in tables.enumerated() {
-      let smallest = BeneathRuns.store(table.smallestKey, &end)
-      let largest = BeneathRuns.store(table.largestKey, &end)
+      let smallest = table.smallestKey.withView { $0.stored(at: &end) }
+      let largest = table.largestKey.withView { $0.stored(at: &end) }
       (bounds + index).initialize(to: Bounds(smallest: smallest, largest: largest))
     }
     var first = 0
@@ -43,14 +43,6 @@ struct BeneathRuns: ~Copyable {
     keys.deallocate()
     bounds.deallocate()
     positions.deallocate()
-  }
-
-  private static func store(_ key: [UInt8], _ end: inout UnsafeMutableRawPointer) -> ByteView {
-    key.withView { view in
-      end.copyMemory(from: view.base, byteCount: view.count)
-      defer { end += view.count }
-      return ByteView(end, view.count)
-    }
   }
 
   /// REQUIRES: `key` is not below that of the call before.

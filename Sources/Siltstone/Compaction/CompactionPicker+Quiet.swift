@@ -7,8 +7,8 @@ extension CompactionPicker {
   /// Something to do about tombstones; nil if there is nothing that would help. Worth asking when nothing has been
   /// urgent for a while: it makes work that the next flushes might have saved.
   ///
-  /// A level too many of whose entries are tombstones goes down, or is merged in place if it is the last. Once it is one
-  /// run, its tables are rewritten singly, as soon as no snapshot needs their tombstones any more.
+  /// A level too many of whose entries are tombstones goes down, or is merged in place if it is the last. Once it is
+  /// one run, its tables are rewritten singly, as soon as no snapshot needs their tombstones any more.
   func pickWhenIdle(
     _ layout: TreeLayout, _ inFlight: CompactionsInFlight, oldestSnapshot: LogPosition?
   ) -> CompactionPlan? {
@@ -81,8 +81,8 @@ extension CompactionPicker {
     }
   }
 
-  /// At the bottom, compaction takes the sequence numbers off what every snapshot sees. A table of nothing else holds one
-  /// version of each key and no tombstone.
+  /// At the bottom, compaction takes the sequence numbers off what every snapshot sees. A table of nothing else holds
+  /// one version of each key and no tombstone.
   private func isSettled(_ table: TableMetadata) -> Bool {
     table.largestSequence == 0 && table.tombstoneCount == 0
   }

@@ -44,8 +44,8 @@ struct CompactionPicker: Sendable {
     }
   }
 
-  /// Runs against the runs that the level may hold, or bytes against its capacity, whichever is more; over 1 is too full.
-  /// Level 0 counts only runs: each is a memtable, however large that became.
+  /// Runs against the runs that the level may hold, or bytes against its capacity, whichever is more; over 1 is too
+  /// full. Level 0 counts only runs: each is a memtable, however large that became.
   func fullness(_ level: Int, _ layout: TreeLayout) -> Double {
     let runs = layout.level(level).runs.count
     let byRuns = Double(runs) / Double(shape.maxRuns(level, lastLevel: layout.lastLevel))

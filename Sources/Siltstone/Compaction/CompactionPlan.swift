@@ -57,8 +57,8 @@ extension CompactionPlan {
   var mergeEntries: UInt64 { merges.reduce(0) { $0 + $1.runs.reduce(0) { $0 + $1.entryCount } } }
   var inputs: [TableMetadata] { moves + merges.flatMap(\.tables) }
 
-  /// The edit that installs the plan. `outputs` are the tables that its merges made; `newRun` is an id never used before.
-  /// The caller adds `nextFileNumber` and `nextRunID`.
+  /// The edit that installs the plan. `outputs` are the tables that its merges made; `newRun` is an id never used
+  /// before. The caller adds `nextFileNumber` and `nextRunID`.
   func edit(outputs: [TableMetadata], newRun: UInt64) -> VersionEdit {
     var edit = VersionEdit()
     var run = newRun

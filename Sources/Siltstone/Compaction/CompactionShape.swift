@@ -4,9 +4,9 @@ internal import Glibc
 ///
 /// Level i is meant for `memtableBytes * T^(i+1)` bytes, T being the size ratio, and may hold K runs; what comes in
 /// beyond that makes it go down, as a whole, into the next level. The last level always holds one run. K = 1 is leveled
-/// compaction, K = T - 1 lazy leveling: an entry is then written once on each level but the last, and there T/2 times on
-/// average, since the level above brings a T-th of it, T - 1 times, before it moves down and begins anew. For data of
-/// 1,024 memtables and T = 4 that makes a write amplification of 6 to 8, where leveled compaction has 10 to 16.
+/// compaction, K = T - 1 lazy leveling: an entry is then written once on each level but the last, and there T/2 times
+/// on average, since the level above brings a T-th of it, T - 1 times, before it moves down and begins anew. For data
+/// of 1,024 memtables and T = 4 that makes a write amplification of 6 to 8, where leveled compaction has 10 to 16.
 ///
 /// Sizes are those of keys and values before compression, so that the codecs, which differ between the levels, do not
 /// distort the shape.

@@ -11,8 +11,8 @@ struct CompactionTask: Sendable {
 }
 
 extension CompactionPlan {
-  /// Cuts the plan's merges into tasks for up to `workers` workers. A merge is cut only into stretches of `minTaskBytes`
-  /// or more: each cut costs every run one more seek, and a table that is smaller than it might be.
+  /// Cuts the plan's merges into tasks for up to `workers` workers. A merge is cut only into stretches of
+  /// `minTaskBytes` or more: each cut costs every run one more seek, and a table that is smaller than it might be.
   func tasks(workers: Int, minTaskBytes: UInt64) -> [CompactionTask] {
     merges.flatMap { merge in
       let size = merge.sizeBytes

@@ -2,8 +2,8 @@
 ///
 /// A snapshot s sees of each key the newest version with a sequence number below s. The snapshots cut the number line
 /// into stripes; a version's stripe is the number of snapshots that do *not* see it, those at or below its sequence
-/// number. A version is needed if some snapshot sees it and not yet the next newer one, which is to say if its stripe is
-/// below the newer one's; and the newest of all is always needed, by the readers to come.
+/// number. A version is needed if some snapshot sees it and not yet the next newer one, which is to say if its stripe
+/// is below the newer one's; and the newest of all is always needed, by the readers to come.
 ///
 /// Entries are shown to the rule in internal-key order, each key's newest version first.
 struct RetentionRule: ~Copyable {

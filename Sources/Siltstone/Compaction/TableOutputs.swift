@@ -10,7 +10,8 @@ struct TableOutputs: ~Copyable {
   private var hasTable = false
   private var finished: [TableMetadata] = []
   private(set) var entryCount: UInt64 = 0
-  /// Bytes to come before the table's size is looked at again. To ask for each entry would cost a twentieth of writing it.
+  /// Bytes to come before the table's size is looked at again. To ask for each entry would cost a twentieth of writing
+  /// it.
   private var bytesUntilCheck = 0
   private let checkIntervalBytes: Int
 

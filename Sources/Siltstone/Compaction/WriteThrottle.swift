@@ -4,8 +4,8 @@ internal import Synchronization
 ///
 /// A queue in time: every write takes the next stretch of it, as long as its bytes cost, and waits for its stretch to
 /// begin. A wait below 0.2 ms is not worth a sleep, whose wake-up alone takes a quarter of that: it is let off, and the
-/// next writes find the queue that much longer. So the rate is exact, and sleeps are few. While nothing is owed, a write
-/// pays one load.
+/// next writes find the queue that much longer. So the rate is exact, and sleeps are few. While nothing is owed, a
+/// write pays one load.
 final class WriteThrottle: Sendable {
   static let minSleepNanoseconds: UInt64 = 200_000
 

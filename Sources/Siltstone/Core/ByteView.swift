@@ -38,6 +38,13 @@ struct ByteView {
 
   var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
+  /// Copies the bytes to `end`, moves `end` behind them, and returns a view of the copy. REQUIRES: room there.
+  func stored(at end: inout UnsafeMutableRawPointer) -> ByteView {
+    end.copyMemory(from: base, byteCount: count)
+    defer { end += count }
+    return ByteView(end, count)
+  }
+
   /// A copy that the caller owns.
   func copied() -> [UInt8] { [UInt8](buffer) }
 

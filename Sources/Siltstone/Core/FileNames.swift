@@ -8,6 +8,8 @@ func numberedFileName(_ number: UInt64, suffix: String) -> String {
 func fileNumber(_ name: String, suffix: String) -> UInt64? {
   guard name.hasSuffix("." + suffix) else { return nil }
   let digits = name.dropLast(suffix.utf8.count + 1)
-  guard let number = UInt64(digits), numberedFileName(number, suffix: suffix) == name else { return nil }
+  guard let number = UInt64(digits), number <= Limits.maxFileNumber,
+    numberedFileName(number, suffix: suffix) == name
+  else { return nil }
   return number
 }

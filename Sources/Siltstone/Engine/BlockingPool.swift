@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// Threads for `async` callers to block on. Started when first needed, and kept.
 ///
-/// One pool for the process: the number of blocked calls that make sense depends on the machine, not on how many databases
-/// are open.
+/// One pool for the process: the number of blocked calls that make sense depends on the machine, not on how many
+/// databases are open.
 final class BlockingPool: Sendable {
   static let shared = BlockingPool()
 

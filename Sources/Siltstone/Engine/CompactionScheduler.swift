@@ -68,8 +68,8 @@ final class CompactionScheduler: Sendable {
     }
   }
 
-  /// Merges everything in the range into the last level, and returns when that is done. If it throws, what was begun may
-  /// yet be finished in the background.
+  /// Merges everything in the range into the last level, and returns when that is done. If it throws, what was begun
+  /// may yet be finished in the background.
   func compact(lower: [UInt8]?, upper: [UInt8]?) throws(SiltstoneError) {
     var mine: CompactionRun?
     state.withLock { $0.waitingByHand += 1 }
@@ -126,8 +126,8 @@ final class CompactionScheduler: Sendable {
 
   // MARK: - The workers
 
-  /// A worker's body: returns after `stop`. The worker that is `reserved` leaves the long merges of deep levels alone while
-  /// level 0 fills, so that flushes never pile up behind one.
+  /// A worker's body: returns after `stop`. The worker that is `reserved` leaves the long merges of deep levels alone
+  /// while level 0 fills, so that flushes never pile up behind one.
   func run(reserved: Bool) {
     while true {
       tree.reap()  // what the last run pinned
@@ -147,7 +147,7 @@ final class CompactionScheduler: Sendable {
   /// The next task: one that waits, or the first of a new plan. REQUIRES: the monitor.
   private func take(_ reserved: Bool) -> (run: CompactionRun, index: Int)? {
     let now = tree.storage.monotonicNanoseconds()
-    if state.withLock({ $0.isStopping || now < $0.retryAt }) { return nil }
+    if state.withLock({ $0.isStopping }) { return nil }
     let version = view.load().version
     let level0 = version.layout.level(0).runs.count
     let avoidsDeep = reserved && level0 * 2 > tree.shape.maxRuns(0, lastLevel: version.layout.lastLevel)
@@ -163,7 +163,7 @@ final class CompactionScheduler: Sendable {
 
   private func pick(_ version: Version, onlyLevelZero: Bool, _ now: UInt64) -> CompactionPlan? {
     state.withLock { state in
-      if state.waitingByHand > 0 { return nil }
+      if state.waitingByHand > 0 || now < state.retryAt { return nil }
       if let plan = picker.pick(version.layout, state.inFlight, onlyLevelZero: onlyLevelZero) {
         state.quietSince = 0
         return plan
@@ -196,7 +196,8 @@ final class CompactionScheduler: Sendable {
 
   private func perform(_ run: CompactionRun, _ index: Int) {
     let begin = tree.storage.monotonicNanoseconds()
-    var job = CompactionJob(run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation, run.progress))
+    var job = CompactionJob(
+      run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation, run.progress))
     let outcome: Result<JobResult, SiltstoneError>
     do throws(SiltstoneError) {
       let result = try job.run()
@@ -236,8 +237,8 @@ final class CompactionScheduler: Sendable {
     pacing.update()
   }
 
-  /// An edit whose commit failed may be on disk or not, and so may neither be dropped nor its files: it is tried again until
-  /// it succeeds, or the database is closed and the next recovery finds out.
+  /// An edit whose commit failed may be on disk or not, and so may neither be dropped nor its files: it is tried again
+  /// until it succeeds, or the database is closed and the next recovery finds out.
   private func commit(_ run: CompactionRun, _ result: JobResult) throws(SiltstoneError) {
     let opened = try tree.open(result.outputs)
     let edit = run.plan.edit(outputs: result.outputs, newRun: tree.takeRunID())
@@ -270,7 +271,8 @@ final class CompactionScheduler: Sendable {
       Event(
         .compaction,
         "\(run.plan.reason.rawValue): level \(run.plan.sourceLevel) to \(run.plan.targetLevel), "
-          + "\(run.plan.moves.count) tables moved, \(result.entriesRead) entries read, \(result.entriesWritten) written",
+          + "\(run.plan.moves.count) tables moved, \(result.entriesRead) entries read, "
+          + "\(result.entriesWritten) written",
         durationNanoseconds: tree.storage.monotonicNanoseconds() - run.beganNanoseconds,
         bytesWritten: result.bytesWritten))
   }

@@ -3,10 +3,15 @@ internal import Synchronization
 extension Engine {
   /// A view and a position to read at: the present one, or the snapshot's.
   @inline(__always)
-  private func loadView(at snapshot: LogPosition?) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
-    if isClosed { throw SiltstoneError(.closed, "the database was closed") }
-    let (view, position) = view.load { shared.published }
-    return (view, snapshot ?? position)
+  private func loadView(
+    at snapshot: SnapshotRegistration?
+  ) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
+    try checkOpen()
+    let present = view.load { shared.published }
+    guard let snapshot else { return present }
+    // Asked only now: what is dropped because a snapshot has ended is missing from later views, not from this one.
+    if snapshot.hasEnded { throw SiltstoneError(.closed, "the snapshot was closed") }
+    return (present.view, snapshot.position)
   }
 
   /// Looks `key` up and gives its value to `body`; nil if it is absent.
@@ -14,10 +19,11 @@ extension Engine {
   /// - Throws: `.wouldReadDisk` if it may not read the disk and would have to.
   @inline(__always)
   func get<Result>(
-    _ key: ByteView, at snapshot: LogPosition?, mayReadDisk: Bool = true, _ body: (ByteView) -> Result
+    _ key: ByteView, at snapshot: SnapshotRegistration?, mayReadDisk: Bool = true, _ body: (ByteView) -> Result
   ) throws(SiltstoneError) -> Result? {
     try WriteBatch.check(key)
     let (view, position) = try loadView(at: snapshot)
+    defer { withExtendedLifetime(view) {} }  // the value may lie in one of its memtables
     let begin = readMeter.begin(storage)
     var result = LookupResult()
     result.mayReadDisk = mayReadDisk
@@ -27,7 +33,7 @@ extension Engine {
     return result.outcome == .found ? body(result.value) : nil
   }
 
-  func multiGet<Key: Bytes>(_ keys: [Key], at snapshot: LogPosition?) throws(SiltstoneError) -> [[UInt8]?] {
+  func multiGet<Key: Bytes>(_ keys: [Key], at snapshot: SnapshotRegistration?) throws(SiltstoneError) -> [[UInt8]?] {
     let (view, position) = try loadView(at: snapshot)
     // One copy of all keys: the lookups of all of them go on side by side.
     var bytes = ByteBuffer()
@@ -59,13 +65,13 @@ extension Engine {
     return values
   }
 
-  func makeCursor(_ range: KeyRange, at snapshot: LogPosition?) throws(SiltstoneError) -> VisibleCursor {
+  func makeCursor(_ range: KeyRange, at snapshot: SnapshotRegistration?) throws(SiltstoneError) -> VisibleCursor {
     let (view, position) = try loadView(at: snapshot)
     return VisibleCursor(view, at: position, lower: range.lower, upper: range.upper)
   }
 
   func scan(
-    _ range: KeyRange, at snapshot: LogPosition?, reverse: Bool,
+    _ range: KeyRange, at snapshot: SnapshotRegistration?, reverse: Bool,
     _ body: (RawSpan, RawSpan) throws(SiltstoneError) -> Bool
   ) throws(SiltstoneError) {
     var cursor = try makeCursor(range, at: snapshot)
@@ -83,6 +89,7 @@ extension Engine {
   func trace(_ key: ByteView) throws(SiltstoneError) -> ReadTrace {
     try WriteBatch.check(key)
     let (view, position) = try loadView(at: nil)
+    defer { withExtendedLifetime(view) {} }  // as in `get`
     var result = LookupResult()
     var observer = TraceObserver()
     try report { () throws(SiltstoneError) in try view.lookUp(key, at: position, into: &result, &observer) }
@@ -90,7 +97,7 @@ extension Engine {
   }
 
   func registerSnapshot() throws(SiltstoneError) -> SnapshotRegistration {
-    if isClosed { throw SiltstoneError(.closed, "the database was closed") }
+    try checkOpen()
     return SnapshotRegistration(in: snapshots) { shared.published }
   }
 }

@@ -1,6 +1,6 @@
 extension Engine {
-  /// Reads everything back: the manifest, every table, the log. What is wrong with one file does not keep the others from
-  /// being checked.
+  /// Reads everything back: the manifest, every table, the log. What is wrong with one file does not keep the others
+  /// from being checked.
   func verify(_ progress: (String) -> Void) throws(SiltstoneError) -> VerifyReport {
     try checkOpen()
     var report = VerifyReport()
@@ -50,9 +50,11 @@ extension Engine {
     } catch {
       throw .corrupt("the tree contradicts itself: \(error.message)", file: CurrentFile.name)
     }
-    var recovered = Manifest.Recovered(fileName: "")
-    _ = try Manifest.recover(storage, &recovered)
+    try tree.verifyManifest()
   }
+
+  /// Whether the log at `position` has become superfluous, and its file may have been renamed or written over.
+  private func isFlushed(_ position: LogPosition) -> Bool { tree.logStart > position }
 
   /// Reads the log files from where the log begins to what is in them by now.
   private func verifyLog() throws(SiltstoneError) -> Int {
@@ -62,8 +64,15 @@ extension Engine {
       storage: storage, database: tree.creation.database, segmentBytes: segments.segmentBytes, from: begin, ring: nil)
     var records = 0
     while reader.position < drained {
-      guard let record = try reader.next() else {
-        if tree.logStart > reader.position { return records }  // flushed meanwhile, and perhaps written over
+      let next: LogReader.Record?
+      do throws(SiltstoneError) {
+        next = try reader.next()
+      } catch {
+        if isFlushed(reader.position) { return records }
+        throw error
+      }
+      guard let record = next else {
+        if isFlushed(reader.position) { return records }
         throw .corrupt(
           "the log does not verify", file: LogSegment.fileName(reader.position / segments.segmentBytes),
           offset: UInt64(LogSegment.headerBytes) + reader.position % segments.segmentBytes)

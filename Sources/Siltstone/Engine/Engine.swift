@@ -109,6 +109,7 @@ final class Engine: Sendable {
     try report { () throws(SiltstoneError) in try scheduler.waitUntilIdle() }
   }
 
+  @inline(__always)
   func checkOpen() throws(SiltstoneError) {
     if isClosed { throw SiltstoneError(.closed, "the database was closed") }
   }

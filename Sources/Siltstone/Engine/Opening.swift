@@ -88,14 +88,16 @@ struct Opening {
     StorageAlignment.roundUp(UInt64(min(max(memtableBytes / 2, 1 << 20), 64 << 20)))
   }
 
-  /// Puts the log's entries into memtables. One that fills is flushed on the spot, so that recovery needs no more memory than
-  /// running does.
+  /// Puts the log's entries into memtables. One that fills is flushed on the spot, so that recovery needs no more
+  /// memory than running does.
   private func replay(
     _ recovery: LogRecovery, _ view: CurrentView, _ pool: MemtableArenaPool, _ tree: TreeKeeper
   ) throws(SiltstoneError) -> LogRecovery.Outcome {
     try recovery.replay { (payload, firstByte) throws(SiltstoneError) in
-      let size = EntryEncoding.measure(payload)
-      guard let size else {
+      // No batch that was let in takes more than this; one that did could outgrow an arena's 32-bit offsets.
+      guard let size = EntryEncoding.measure(payload),
+        Memtable.capacityNeeded(count: size.count, payloadBytes: size.keyValueBytes) <= Limits.maxBatchBytes
+      else {
         throw .corrupt("the log record at position \(firstByte) verifies, but makes no sense", file: "log")
       }
       var memtable = view.load().active
@@ -120,9 +122,27 @@ struct Opening {
       let fresh = try pool.makeMemtable(
         firstPosition: position, commonPrefix: full.commonKeyPrefix(), minimumBytes: minimum, ignoringLimit: true)
     else { preconditionFailure("recovery may always have a memtable") }
-    view.update { ReadView(active: fresh, sealed: full.isEmpty ? [] : [full], version: $0.version) }
-    if !full.isEmpty { _ = try tree.flush(full, end: position) }
+    view.update { ReadView(active: fresh, sealed: (full.isEmpty ? [] : [full]) + $0.sealed, version: $0.version) }
+    try flushSealed(view, pool, tree)
     return fresh
+  }
+
+  /// Flushes what is sealed, oldest first. On a full disk it may wait in memory, as it would have had to while
+  /// running: so a database that filled its disk can still be read.
+  private func flushSealed(
+    _ view: CurrentView, _ pool: MemtableArenaPool, _ tree: TreeKeeper
+  ) throws(SiltstoneError) {
+    while true {
+      let current = view.load()
+      guard let oldest = current.sealed.last else { return }
+      let next = current.sealed.dropLast().last ?? current.active
+      do throws(SiltstoneError) {
+        _ = try tree.flush(oldest, end: next.firstPosition)
+      } catch {
+        guard error.code == .diskFull, current.sealed.count < pool.limit else { throw error }
+        return
+      }
+    }
   }
 
   private func announce(_ outcome: LogRecovery.Outcome, _ recovered: Manifest.Recovered, since begin: UInt64) {

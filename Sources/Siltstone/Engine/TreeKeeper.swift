@@ -41,8 +41,8 @@ final class TreeKeeper: Sendable {
     self.reaper = reaper
     shape = options.shape
     creation = manifest.state.creation
-    // A crash may have left tables that the manifest never heard of. They are removed only when recovery has succeeded, and
-    // recovery itself may have to flush: it must not run into them.
+    // A crash may have left tables that the manifest never heard of. They are removed only when recovery has succeeded,
+    // and recovery itself may have to flush: it must not run into them.
     let leftOver = try storage.list().compactMap { TableFile.number($0) }.max() ?? 0
     nextFileNumber = Atomic(max(manifest.state.nextFileNumber, leftOver + 1))
     nextRunID = Atomic(manifest.state.nextRunID)
@@ -98,8 +98,16 @@ final class TreeKeeper: Sendable {
     }
   }
 
-  /// Deletes what is left to delete, and brings the manifest's last words to disk. An error costs nothing: they only repeat
-  /// what is there.
+  /// Reads the manifest back from the disk. Under its lock, since a commit may put another file in its place.
+  func verifyManifest() throws(SiltstoneError) {
+    try manifest.withLock { (_) throws(SiltstoneError) in
+      var recovered = Manifest.Recovered(fileName: "")
+      _ = try Manifest.recover(storage, &recovered)
+    }
+  }
+
+  /// Deletes what is left to delete, and brings the manifest's last words to disk. An error costs nothing: they only
+  /// repeat what is there.
   func close() {
     reap()
     manifest.withLock { manifest in

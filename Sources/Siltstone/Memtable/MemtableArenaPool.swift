@@ -55,8 +55,8 @@ final class MemtableArenaPool: Sendable {
     Memtable(arena: arena, pool: self, firstPosition: firstPosition, commonPrefix: commonPrefix)
   }
 
-  /// Makes sure that a free arena stands ready, faulted in, if the limit allows another. One caller at a time. Without memory
-  /// there is none, and the writer that needs it will be told.
+  /// Makes sure that a free arena stands ready, faulted in, if the limit allows another. One caller at a time. Without
+  /// memory there is none, and the writer that needs it will be told.
   func prepareSpare() {
     let spare: AnonymousMemory?? = state.withLock { state in
       if let spare = state.free.last { return .some(spare) }

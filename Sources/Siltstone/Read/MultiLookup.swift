@@ -3,8 +3,8 @@ internal import Synchronization
 /// Looks many keys up in one view, with the disk reads of all of them overlapped.
 ///
 /// In rounds: every key that is not settled is looked up in what is cached; the blocks that the lookups miss are read
-/// together; then comes the next round, in which each lookup gets one block further. A lookup needs three blocks a table
-/// at the most - filter, index, data - and most are in memory, so there are few rounds.
+/// together; then comes the next round, in which each lookup gets one block further. A lookup needs three blocks a
+/// table at the most - filter, index, data - and most are in memory, so there are few rounds.
 struct MultiLookup: ~Copyable {
   private let view: ReadView
   private let position: LogPosition

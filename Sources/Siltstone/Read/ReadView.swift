@@ -31,11 +31,15 @@ final class CurrentView: Sendable {
 
   /// Replaces the view. Readers that hold the old one keep it.
   func update(_ change: (ReadView) -> ReadView) {
-    state.withLock { state in
-      state.view = change(state.view)
+    let old = state.withLock { state in
+      let old = state.view
+      state.view = change(old)
       state.generation &+= 1
       generation.store(state.generation, ordering: .sequentiallyConsistent)
+      return old
     }
+    // Let go of out here: memory to unmap and files to close may go with it, and readers wait for the lock.
+    withExtendedLifetime(old) {}
   }
 
   /// A view together with a position that it can serve.

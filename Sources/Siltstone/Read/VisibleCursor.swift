@@ -9,16 +9,16 @@ struct VisibleCursor: ~Copyable {
 
   private let view: ReadView
   private let position: LogPosition
-  private let lower: [UInt8]?
-  private let upper: [UInt8]?
+  /// The bounds' bytes: views into one buffer, since the upper bound is looked at for every entry.
+  private let bounds: ByteBuffer
+  private let lower: ByteView?
+  private let upper: ByteView?
   private var merge: MergingCursor<ViewSource>
   private var direction = Direction.forward
   private(set) var isValid = false
   /// Forward: the user key that was passed last. Backward: the key shown.
   private var savedKey = ByteBuffer()
   private var savedValue = ByteBuffer()
-  /// Entries that were stepped over because they were hidden or deleted: the scan's own read amplification.
-  private(set) var skippedEntries: UInt64 = 0
 
   /// - Parameters:
   ///   - lower: the first key that may be shown.
@@ -26,8 +26,13 @@ struct VisibleCursor: ~Copyable {
   init(_ view: ReadView, at position: LogPosition, lower: [UInt8]?, upper: [UInt8]?) {
     self.view = view
     self.position = position
-    self.lower = lower
-    self.upper = upper
+    let (lowerBytes, upperBytes) = (lower?.count ?? 0, upper?.count ?? 0)
+    var bounds = ByteBuffer(capacityBytes: lowerBytes + upperBytes)
+    lower?.withView { bounds.append($0) }
+    upper?.withView { bounds.append($0) }
+    self.lower = lower == nil ? nil : bounds.view.prefix(lowerBytes)
+    self.upper = upper == nil ? nil : bounds.view.dropFirst(lowerBytes)
+    self.bounds = bounds
     let runs = view.version.levels.flatMap(\.runs)
     let count = 1 + view.sealed.count + runs.count
     let sources = UnsafeMutablePointer<ViewSource>.allocate(capacity: count)
@@ -59,38 +64,27 @@ struct VisibleCursor: ~Copyable {
   }
 
   /// Moves to the first visible key at or after `key`.
-  mutating func seek(_ key: [UInt8]) throws(SiltstoneError) {
-    try key.withView { (key) throws(SiltstoneError) in try seek(key) }
-  }
-
-  /// Moves to the last visible key before `key`.
-  mutating func seekBefore(_ key: [UInt8]) throws(SiltstoneError) {
-    try key.withView { (key) throws(SiltstoneError) in try seekBefore(key) }
-  }
-
   mutating func seek(_ key: ByteView) throws(SiltstoneError) {
     begin(.forward)
-    if let lower, lower.withView({ $0.compare(key) > 0 }) {
-      try lower.withView { (lower) throws(SiltstoneError) in try merge.seek(lower, .newest) }
-    } else {
-      try merge.seek(key, .newest)
-    }
+    var key = key
+    if let lower, lower.compare(key) > 0 { key = lower }
+    try merge.seek(key, .newest)
     try settleForward(skippingSaved: false)
   }
 
+  /// Moves to the last visible key before `key`.
   mutating func seekBefore(_ key: ByteView) throws(SiltstoneError) {
     begin(.backward)
-    if let upper, upper.withView({ $0.compare(key) < 0 }) {
-      try upper.withView { (upper) throws(SiltstoneError) in try merge.seekBefore(upper, .newest) }
-    } else {
-      try merge.seekBefore(key, .newest)
-    }
+    var key = key
+    if let upper, upper.compare(key) < 0 { key = upper }
+    try merge.seekBefore(key, .newest)
     try settleBackward()
   }
 
   /// REQUIRES: `isValid`.
   mutating func next() throws(SiltstoneError) {
     precondition(isValid, "the cursor stands on no entry")
+    isValid = false  // and so it stays if a move throws
     if direction == .backward {
       // The merge stands before the key shown; go to its first version, and past all of them.
       begin(.forward)
@@ -99,19 +93,18 @@ struct VisibleCursor: ~Copyable {
       save(merge.key)
       try merge.next()
     }
-    isValid = false
     try settleForward(skippingSaved: true)
   }
 
   /// REQUIRES: `isValid`.
   mutating func previous() throws(SiltstoneError) {
     precondition(isValid, "the cursor stands on no entry")
+    isValid = false
     if direction == .forward {
       save(merge.key)
       begin(.backward)
       try merge.seekBefore(savedKey.view, .newest)
     }
-    isValid = false
     try settleBackward()
   }
 
@@ -131,7 +124,7 @@ struct VisibleCursor: ~Copyable {
     var skipping = skippingSaved
     while merge.isValid {
       let key = merge.key
-      if let upper, upper.withView({ key.compare($0) >= 0 }) { return }
+      if let upper, key.compare(upper) >= 0 { return }
       let trailer = merge.trailer
       if trailer.sequence < position, !(skipping && key.equals(savedKey.view)) {
         if trailer.isPut {
@@ -141,7 +134,6 @@ struct VisibleCursor: ~Copyable {
         save(key)  // deleted: older versions of it are hidden
         skipping = true
       }
-      skippedEntries &+= 1
       try merge.next()
     }
   }
@@ -149,7 +141,7 @@ struct VisibleCursor: ~Copyable {
   /// From where the merge stands, backward to the first key to show, which is copied.
   private mutating func settleBackward() throws(SiltstoneError) {
     while merge.isValid {
-      if let lower, lower.withView({ merge.key.compare($0) < 0 }) { return }
+      if let lower, merge.key.compare(lower) < 0 { return }
       save(merge.key)
       var found = false
       // Versions arrive oldest first: the last one below the position is the one to show.
@@ -160,8 +152,6 @@ struct VisibleCursor: ~Copyable {
             savedValue.removeAll()
             savedValue.append(merge.value)
           }
-        } else {
-          skippedEntries &+= 1
         }
         try merge.previous()
       }

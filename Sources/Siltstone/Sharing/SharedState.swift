@@ -63,8 +63,8 @@ final class SharedState: Sendable {
   /// Maps SHARED, making it if it is missing or was half made, and says what was in it. The caller holds the database's
   /// exclusive lock. Nothing is changed in a whole file until `begin`.
   ///
-  /// - Parameter ringBytes: for a new file; an existing one keeps its own size, since its ring may hold what no log file
-  ///   does.
+  /// - Parameter ringBytes: for a new file; an existing one keeps its own size, since its ring may hold what no log
+  ///   file does.
   static func attach(
     storage: any Storage, database: DatabaseID, ringBytes: UInt64
   ) throws(SiltstoneError) -> (SharedState, Remains?) {
@@ -80,15 +80,17 @@ final class SharedState: Sendable {
   }
 
   /// The ring size that SHARED says it has; nil if there is none, or if it was never begun: made but not named yet, all
-  /// zeros, or with its magic number taken back while `begin` was at it. Anything else that does not verify is damage, and
-  /// must not pass for absence: the ring may hold acknowledged writes that no log file does.
+  /// zeros, or with its magic number taken back while `begin` was at it. Anything else that does not verify is damage,
+  /// and must not pass for absence: the ring may hold acknowledged writes that no log file does.
   private static func existingRingBytes(_ storage: any Storage) throws(SiltstoneError) -> UInt64? {
     guard try storage.exists(fileName) else { return nil }
     let file = try storage.open(fileName, .readBuffered)
     let bytes = AlignedMemory(sizeBytes: Int(CSUP_SHARED_HEADER_BYTES))
+    defer { withExtendedLifetime(bytes) {} }
     let count = try file.read(into: bytes.buffer, at: 0)
     let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
-    if head.pointee.magic == 0 { return nil }
+    if head.pointee.magic == 0, try wasNeverBegun(file, head) { return nil }
+    if head.pointee.magic == 0 { head.pointee.magic = CSUP_SHARED_MAGIC }  // `begin` was all but done
     guard count == bytes.sizeBytes, head.pointee.magic == CSUP_SHARED_MAGIC,
       head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES))
     else { throw damaged("its header does not verify") }
@@ -106,9 +108,32 @@ final class SharedState: Sendable {
 
   private static func damaged(_ what: String) -> SiltstoneError {
     .corrupt(
-      "the shared state cannot be used: \(what). Writes that were staged, and not synced, when the database was last open"
-        + " may be in it and nowhere else; where those may be lost, remove the file",
+      "the shared state cannot be used: \(what). Writes that were staged, and not synced, when the database was last"
+        + " open may be in it and nowhere else; where those may be lost, remove the file",
       file: fileName, offset: 0)
+  }
+
+  /// Whether a header without its magic number stands for a file that nobody ever used: one that is all zeros, or one
+  /// whose header `begin` was about to write, which it does only when the log files hold everything. A header of
+  /// zeros over a ring that was written to is damage.
+  private static func wasNeverBegun(
+    _ file: any StorageFile, _ head: UnsafeMutablePointer<csup_shared>
+  ) throws(SiltstoneError) -> Bool {
+    var named = head.pointee
+    named.magic = CSUP_SHARED_MAGIC
+    if named.checksum == csup_crc32c(0, &named, Int(CSUP_SHARED_IDENTITY_BYTES)) { return false }
+    if named.version != 0 { return true }
+    let piece = AlignedMemory(sizeBytes: 1 << 20)
+    defer { withExtendedLifetime(piece) {} }
+    var offset = UInt64(CSUP_SHARED_HEADER_BYTES)
+    while true {
+      let count = try file.read(into: piece.buffer, at: offset)
+      if piece.buffer.prefix(count).contains(where: { $0 != 0 }) {
+        throw .corrupt("the shared state's header is gone, but its ring was in use", file: fileName, offset: 0)
+      }
+      if count < piece.sizeBytes { return true }
+      offset += UInt64(count)
+    }
   }
 
   /// The watermarks of the last user, if there was one, and they are this database's and of this layout. What cannot be
@@ -155,8 +180,8 @@ final class SharedState: Sendable {
     head.segment_bytes = segmentBytes
     head.checksum = csup_crc32c(0, &head, Int(CSUP_SHARED_IDENTITY_BYTES))
     if header.pointee.checksum != head.checksum || header.pointee.magic != head.magic {
-      // A new header. What the old one knew is in the log files by now, so nothing hangs on it: it loses its magic number
-      // first and gets it back last, for a header in the making must not look like a damaged one.
+      // A new header. What the old one knew is in the log files by now, so nothing hangs on it: it loses its magic
+      // number first and gets it back last, for a header in the making must not look like a damaged one.
       csup_store(words.magic, 0)
       head.magic = 0
       header.pointee = head
@@ -218,12 +243,15 @@ extension SharedState {
   static func dump(_ storage: any Storage, _ emit: (String) -> Void) throws(SiltstoneError) {
     let file = try storage.open(fileName, .readBuffered)
     let bytes = AlignedMemory(sizeBytes: Int(CSUP_SHARED_HEADER_BYTES))
+    defer { withExtendedLifetime(bytes) {} }
     guard try file.read(into: bytes.buffer, at: 0) == bytes.sizeBytes else {
       throw .corrupt("the shared state is shorter than its header", file: fileName)
     }
     let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
-    guard head.pointee.magic == CSUP_SHARED_MAGIC else { return emit("SHARED: never used") }
-    guard head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES)) else {
+    if head.pointee.magic == 0 { return emit("SHARED: never used") }
+    guard head.pointee.magic == CSUP_SHARED_MAGIC,
+      head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES))
+    else {
       throw .corrupt("the shared state's header does not verify", file: fileName, offset: 0)
     }
     emit("shared state of database \(DatabaseID(head.pointee.database)), layout version \(head.pointee.version)")

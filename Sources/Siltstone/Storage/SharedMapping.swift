@@ -32,6 +32,7 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
   private static func fillWithZeros(_ file: DiskFile, _ sizeBytes: Int) throws(SiltstoneError) {
     try file.truncate(to: 0)
     let zeros = AlignedMemory(sizeBytes: 1 << 20)
+    defer { withExtendedLifetime(zeros) {} }
     var offset = 0
     while offset < sizeBytes {
       let length = min(zeros.sizeBytes, sizeBytes - offset)

@@ -22,8 +22,8 @@ struct BlockBatch: ~Copyable {
   /// REQUIRES: nothing is outstanding on `queue`, which is the batch's own while it lives.
   init(_ queue: any IOQueue) { self.queue = queue }
 
-  /// Reads `blocks`, each once, and returns how many reads that took. Blocks that are too large for a pooled buffer are left
-  /// to the lookup that needs them. Throws the first failure, when all reads have ended.
+  /// Reads `blocks`, each once, and returns how many reads that took. Blocks that are too large for a pooled buffer are
+  /// left to the lookup that needs them. Throws the first failure, when all reads have ended.
   mutating func load(_ blocks: [MissingBlock]) throws(SiltstoneError) -> Int {
     slots.removeAll(keepingCapacity: true)
     var failure: SiltstoneError?

@@ -62,8 +62,8 @@ extension Manifest {
     return state
   }
 
-  /// CURRENT is the last file to appear when a database is made, so a first manifest without one is a making that was cut
-  /// short, while anything more was a database.
+  /// CURRENT is the last file to appear when a database is made, so a first manifest without one is a making that was
+  /// cut short, while anything more was a database.
   private static func missingCurrent(_ storage: any Storage) throws(SiltstoneError) -> SiltstoneError {
     for name in try storage.list() {
       if TableFile.number(name) != nil || (ManifestFile.number(fromName: name) ?? 0) > 1 {

@@ -41,7 +41,8 @@ struct Manifest: ~Copyable, Sendable {
   }
 
   /// Makes `edit` durable. When this returns, the edit is part of `state` and will be found by recovery. When it
-  /// throws, `state` is unchanged; see `hasUncertainEdit`. A full disk is such a failure, and passes when space returns.
+  /// throws, `state` is unchanged; see `hasUncertainEdit`. A full disk is such a failure, and passes when space
+  /// returns.
   ///
   /// REQUIRES: the edit fits the state, and the files of the tables that it adds are synced (the directory is synced
   /// here).

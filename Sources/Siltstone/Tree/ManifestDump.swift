@@ -3,6 +3,7 @@ enum ManifestDump {
   static func dump(_ storage: any Storage, _ name: String, _ emit: (String) -> Void) throws(SiltstoneError) {
     let file = try storage.open(name, .readBuffered)
     let memory = AlignedMemory(sizeBytes: max(Int(try file.sizeBytes()), 1))
+    defer { withExtendedLifetime(memory) {} }
     let count = try file.read(into: memory.buffer, at: 0)
     let bytes = ByteView(UnsafeRawPointer(memory.base), count)
     emit("\(name): manifest of database \(try ManifestFile.checkHeader(bytes, file: name)), \(count) bytes")

@@ -26,8 +26,8 @@ internal import CSupport
 /// crash left of an edit that was being written, of whose blocks any may have reached the disk and any not, and which
 /// nobody was told to be done. It is cut off. Only records that continue others do not count as proof: they may belong
 /// to the same torn edit. (An edit that was acknowledged just before a power cut, its mark still in memory, and whose
-/// bytes were damaged thereafter, is taken for torn. The log still starts where the edit's predecessor says, so recovery
-/// meets the segments that are gone.)
+/// bytes were damaged thereafter, is taken for torn. The log still starts where the edit's predecessor says, so
+/// recovery meets the segments that are gone.)
 ///
 /// The first edit is beyond doubt: CURRENT never names a manifest whose first edit was not synced.
 enum ManifestFile {
@@ -44,7 +44,7 @@ enum ManifestFile {
   /// The number in a manifest's name, or nil if it is not one.
   static func number(fromName fileName: String) -> UInt64? {
     guard fileName.hasPrefix(prefix), let number = UInt64(fileName.dropFirst(prefix.utf8.count)),
-      name(number) == fileName
+      number <= Limits.maxFileNumber, name(number) == fileName
     else { return nil }
     return number
   }

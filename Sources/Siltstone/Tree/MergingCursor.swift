@@ -1,9 +1,9 @@
 /// Walks several cursors as one, in internal-key order, both ways. REQUIRES: no two sources hold the same internal key,
 /// which the tree guarantees: a sequence number is given out once.
 ///
-/// A tree of losers: its leaves are the sources, each inner node remembers the source that lost there, and the winner of
-/// all stands at the top. To step, only the winner moves, and plays again on its one way up: log2(n) comparisons, most
-/// of them of two cached integers. No entry is copied, and nothing is allocated after `init`.
+/// A tree of losers: its leaves are the sources, each inner node remembers the source that lost there, and the winner
+/// of all stands at the top. To step, only the winner moves, and plays again on its one way up: log2(n) comparisons,
+/// most of them of two cached integers. No entry is copied, and nothing is allocated after `init`.
 struct MergingCursor<Source: EntryCursor & ~Copyable>: ~Copyable, EntryCursor {
   /// A source's current entry, as far as comparing needs it.
   private struct Head {
@@ -17,7 +17,8 @@ struct MergingCursor<Source: EntryCursor & ~Copyable>: ~Copyable, EntryCursor {
   private let sources: UnsafeMutablePointer<Source>
   private let count: Int
   private let heads: UnsafeMutablePointer<Head>
-  /// `losers[0]` is the winner; the node `n` has the children `2n` and `2n + 1`, and source `s` is the leaf `count + s`.
+  /// `losers[0]` is the winner; the node `n` has the children `2n` and `2n + 1`, and the source `s` is the leaf
+  /// `count + s`.
   private let losers: UnsafeMutablePointer<Int>
   /// Leading bytes that all keys share: comparing them would tell nothing.
   private let sharedPrefixBytes: Int

@@ -26,8 +26,8 @@ final class Run: Sendable {
     keys = .allocate(byteCount: max(keyBytes, 1), alignment: 1)
     var end = keys
     for (index, table) in tables.enumerated() {
-      let smallest = Run.store(table.metadata.smallestKey, &end)
-      let largest = Run.store(table.metadata.largestKey, &end)
+      let smallest = table.metadata.smallestKey.withView { $0.stored(at: &end) }
+      let largest = table.metadata.largestKey.withView { $0.stored(at: &end) }
       (fences + index).initialize(
         to: Fence(largestPrefix: largest.bigEndianPrefix, largest: largest, smallest: smallest))
     }
@@ -36,14 +36,6 @@ final class Run: Sendable {
   deinit {
     fences.deallocate()
     keys.deallocate()
-  }
-
-  private static func store(_ key: [UInt8], _ end: inout UnsafeMutableRawPointer) -> ByteView {
-    key.withView { view in
-      end.copyMemory(from: view.base, byteCount: view.count)
-      defer { end += view.count }
-      return ByteView(end, view.count)
-    }
   }
 
   /// The index of the first table that ends at or behind `key`; `tables.count` if all end before it.

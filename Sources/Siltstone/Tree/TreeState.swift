@@ -24,6 +24,9 @@ struct TreeState: Equatable, Sendable {
     nextFileNumber = try TreeState.advance(nextFileNumber, edit.nextFileNumber, "the next file number")
     nextRunID = try TreeState.advance(nextRunID, edit.nextRunID, "the next run id")
     if logStart > KeyTrailer.maxSequence { throw LayoutViolation(message: "the log's start is out of range") }
+    if max(nextFileNumber, nextRunID) > Limits.maxFileNumber {
+      throw LayoutViolation(message: "a file's or a run's number is out of range")
+    }
     for addition in edit.additions where addition.table.number >= nextFileNumber || addition.run >= nextRunID {
       throw LayoutViolation(
         message: "table \(addition.table.number) of run \(addition.run) has a number that was never given out"

@@ -109,7 +109,9 @@ extension VersionEdit.Creation {
   fileprivate static func decode(_ value: ByteView) -> Self? {
     var reader = ByteReader(value)
     guard let formatVersion = reader.readFixed(UInt32.self), let high = reader.readFixed(UInt64.self),
-      let low = reader.readFixed(UInt64.self), let logSegmentBytes = reader.readFixed(UInt64.self)
+      let low = reader.readFixed(UInt64.self), let logSegmentBytes = reader.readFixed(UInt64.self),
+      logSegmentBytes > 0, logSegmentBytes <= Limits.maxLogSegmentBytes,
+      logSegmentBytes == StorageAlignment.roundDown(logSegmentBytes)
     else { return nil }
     return Self(
       database: DatabaseID(high: high, low: low), formatVersion: formatVersion,

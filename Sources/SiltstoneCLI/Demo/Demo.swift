@@ -35,7 +35,8 @@ struct Demo: ParsableCommand {
 
     let before = try DiskProbe.measure(in: place.path)
     let files = try DemoRun(name: "files", directory: place.path + "/files.db").ingestFiles()
-    let generated = try DemoRun(name: "events", directory: place.path + "/events.db").ingestEvents(events, batchRecords: batch)
+    let generated = try DemoRun(name: "events", directory: place.path + "/events.db")
+      .ingestEvents(events, batchRecords: batch)
     let after = try DiskProbe.measure(in: place.path)
 
     let report = DemoReport(results: [files, generated], disk: before.faster(after))

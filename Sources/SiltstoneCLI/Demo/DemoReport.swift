@@ -48,6 +48,7 @@ struct DemoReport {
         + "(\(disk.sizeBytes >> 20) MiB, 1 MiB pieces, 8 in flight, \(how))",
       "files: paced by find, which reads directories while it prints; events: paced by the database",
       "settled: flushed, and no compaction due. MB is 10^6 bytes of keys and values.",
+      "verified: entries in all tables; those of files have the progress of the load among them",
       "read back: every record scanned and compared, \(Format.grouped(lookups)) looked up, checksums verified",
     ]
   }

@@ -20,11 +20,11 @@ struct LoadSummary {
     var text = "\(Format.grouped(records)) records, \(Format.bytes(bytes)) in \(Format.fixed(seconds, 2)) s: "
     text += "\(Format.grouped(recordsPerSecond)) records/s, \(Format.fixed(megabytesPerSecond, 1)) MB/s"
     var lines = [text]
-    if earlier.records > 0 { lines.append("resumed after \(Format.grouped(earlier.records)) records") }
-    if skipped > 0 { lines.append("\(Format.grouped(skipped)) bad records skipped") }
+    if earlier.records > 0 { lines.append("resumed after \(Format.counted(earlier.records, "record"))") }
+    if skipped > 0 { lines.append("\(Format.counted(skipped, "bad record")) skipped") }
     let runs = metrics.levels.map { String($0.runs) }.joined(separator: "/")
     lines.append(
-      "runs \(runs.isEmpty ? "-" : runs), stalled \(Format.nanoseconds(metrics.stallNanoseconds)), "
+      "runs by level \(runs.isEmpty ? "none yet" : runs), stalled \(Format.nanoseconds(metrics.stallNanoseconds)), "
         + "write amplification \(Format.fixed(metrics.writeAmplification, 2))")
     return lines
   }

@@ -59,7 +59,7 @@ struct Loader: ~Copyable {
       try database.sync()
     } catch let error as SiltstoneError {
       meter.clear()
-      throw ToolError.failed("\(database.directory): \(error); \(state)")
+      throw ToolError.failed("\(ToolError.engine(error, about: database.directory)); \(state)")
     } catch {
       // The stream's fault, not the database's: what precedes it counts.
       meter.clear()
@@ -73,7 +73,8 @@ struct Loader: ~Copyable {
   }
 
   private var state: String {
-    "\(acknowledged.stored) records of \(settings.streamName) are stored, --resume goes on behind them"
+    let stored = Format.counted(acknowledged.stored, "record")
+    return "\(stored) of this stream stored; the same command with --resume goes on from there"
   }
 
   private mutating func loadRecords() throws {
@@ -115,7 +116,9 @@ struct Loader: ~Copyable {
 
   private mutating func takeBad(_ reason: String, _ lineNumber: UInt64) throws {
     let place = "\(reader.file.name): line \(lineNumber): \(reason)"
-    guard settings.skipsBad else { throw ToolError.failed(place) }
+    guard settings.skipsBad else {
+      throw ToolError.failed("\(place) (--skip-bad passes over such lines)")
+    }
     progress.skipped += 1
     if progress.skipped <= Loader.maxReported { complain("\(place) (skipped)") }
   }

@@ -11,6 +11,7 @@ struct DatabaseDirectory: ParsableArguments {
   func open(create: Bool = false) throws -> Database {
     var options = Options()
     options.createIfMissing = create
+    let directory = try RawArguments.text(directory)
     do throws(SiltstoneError) {
       return try Database.open(directory, options: options)
     } catch {
@@ -35,7 +36,10 @@ struct DatabaseDirectory: ParsableArguments {
   }
 
   /// An error of the engine, together with the directory that it concerns.
-  func failure(_ error: SiltstoneError) -> ToolError { .failed("\(directory): \(error)") }
+  func failure(_ error: SiltstoneError) -> ToolError { .engine(error, about: directory) }
+
+  /// `key`, as the user typed it, is not in the database.
+  func absent(_ key: String) -> ToolError { .absent(key, in: directory) }
 }
 
 /// `--hex`, and the keys and values it applies to.

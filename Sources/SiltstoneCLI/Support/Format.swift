@@ -28,6 +28,11 @@ enum Format {
     return "\(sign)\(scaled / UInt64(scale)).\(zeros)\(fraction)"
   }
 
+  /// `1 record`, `2,000 records`.
+  static func counted(_ count: UInt64, _ noun: String) -> String {
+    "\(grouped(count)) \(noun)\(count == 1 ? "" : "s")"
+  }
+
   /// As `bytes` of an unsigned count.
   static func bytes(_ value: Int) -> String { bytes(UInt64(max(0, value))) }
 

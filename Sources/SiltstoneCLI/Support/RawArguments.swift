@@ -33,6 +33,15 @@ enum RawArguments {
     return String(carried)
   }
 
+  /// The argument, if it is UTF-8: paths that the engine opens are text.
+  static func text(_ argument: String) throws(ToolError) -> String {
+    guard bytes(of: argument) == Array(argument.utf8) else {
+      let shown = String(decoding: bytes(of: argument), as: UTF8.self)
+      throw .failed("\(shown): a database's path must be UTF-8, and this is not")
+    }
+    return argument
+  }
+
   /// The bytes that the user typed.
   static func bytes(of argument: String) -> [UInt8] {
     guard argument.unicodeScalars.contains(where: { carriers.contains($0.value) }) else {

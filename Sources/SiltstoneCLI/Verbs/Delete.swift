@@ -16,7 +16,7 @@ struct Delete: ParsableCommand {
   func run() throws {
     let key = try encoding.bytes(key)
     try database.withDatabase { database in
-      guard try database.get(key) != nil else { throw ToolError.absentKey }
+      guard try database.get(key) != nil else { throw self.database.absent(self.key) }
       try database.delete(key, durability: durability.durability)
     }
   }

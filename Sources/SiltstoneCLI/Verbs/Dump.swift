@@ -11,6 +11,7 @@ struct Dump: ParsableCommand {
   @Flag(help: "Print each entry, too.") var entries = false
 
   func run() throws {
+    let file = try RawArguments.text(file)
     var output = OutputBuffer()
     var failure: ToolError?
     do {
@@ -26,7 +27,7 @@ struct Dump: ParsableCommand {
     } catch {
       // What could be read before the damage is worth seeing.
       try output.flush()
-      throw ToolError.failed("\(file): \(error)")
+      throw ToolError.engine(error, about: file)
     }
     if let failure { throw failure }
     try output.flush()

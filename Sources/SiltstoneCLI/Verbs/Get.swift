@@ -12,7 +12,9 @@ struct Get: ParsableCommand {
 
   func run() throws {
     let key = try encoding.bytes(key)
-    guard let value = try database.withDatabase({ try $0.get(key) }) else { throw ToolError.absentKey }
+    guard let value = try database.withDatabase({ try $0.get(key) }) else {
+      throw database.absent(self.key)
+    }
     var output = OutputBuffer()
     try value.withUnsafeBytes { try output.append($0, hex: encoding.hex) }
     try output.append(UInt8(ascii: "\n"))

@@ -8,38 +8,47 @@ struct MetricsReport {
 
   var lines: [String] {
     var levels = TextTable()
-    levels.add(["level", "runs", "tables", "entries", "size"])
+    levels.add(["level", "runs", "tables", "entries", "tombstones", "size"])
     for level in metrics.levels {
       levels.add([
         String(level.level), String(level.runs), String(level.tables), Format.grouped(level.entries),
-        Format.bytes(level.sizeBytes),
+        Format.grouped(level.tombstones), Format.bytes(level.sizeBytes),
       ])
     }
-    var facts = TextTable()
-    for (name, value) in plainFacts { facts.add([name, value]) }
-    return levels.lines + [""] + facts.lines
+    return levels.lines + [""] + table(standing) + ["", "since this process opened the database:"] + table(work)
   }
 
-  private var plainFacts: [(String, String)] {
+  private func table(_ facts: [(String, String)]) -> [String] {
+    var table = TextTable()
+    for (name, value) in facts { table.add([name, value]) }
+    return table.lines
+  }
+
+  /// How the database stands.
+  private var standing: [(String, String)] {
     [
-      (
-        "written by users",
-        "\(Format.grouped(metrics.entriesWritten)) entries, \(Format.bytes(metrics.bytesWritten))"
-      ),
+      ("space amplification", Format.fixed(metrics.spaceAmplification, 2)),
+      ("waiting to be compacted", Format.bytes(metrics.pendingCompactionBytes)),
+      ("log segments", Format.grouped(UInt64(max(0, metrics.liveLogSegments)))),
+      ("memtables", Format.bytes(metrics.memtableBytes)),
+      ("memory", "\(Format.bytes(metrics.memoryBytes)) of \(Format.bytes(metrics.memoryBudgetBytes))"),
+      ("I/O", backend),
+    ]
+  }
+
+  /// What has been done, which in a tool that has just opened the database is next to nothing.
+  private var work: [(String, String)] {
+    [
+      ("written", "\(Format.grouped(metrics.entriesWritten)) entries, \(Format.bytes(metrics.bytesWritten))"),
       ("write amplification", Format.fixed(metrics.writeAmplification, 2)),
       ("read amplification", Format.fixed(metrics.readAmplification, 2)),
-      ("space amplification", Format.fixed(metrics.spaceAmplification, 2)),
       ("log written", Format.bytes(metrics.logBytesWritten)),
       ("flushed", "\(Format.bytes(metrics.flushBytesWritten)) in \(metrics.flushes)"),
       ("compacted", "\(Format.bytes(metrics.compactionBytesWritten)) in \(metrics.compactions)"),
-      ("waiting to be compacted", Format.bytes(metrics.pendingCompactionBytes)),
       ("writers stalled", Format.nanoseconds(metrics.stallNanoseconds)),
       ("block cache", "\(Format.bytes(metrics.blockCacheBytes)), \(hitRate) hits"),
-      ("memtables", Format.bytes(metrics.memtableBytes)),
-      ("memory", "\(Format.bytes(metrics.memoryBytes)) of \(Format.bytes(metrics.memoryBudgetBytes))"),
       ("commit p50 / p99 / max", latencies(metrics.commitLatency)),
       ("lookup p50 / p99 / max", latencies(metrics.lookupLatency)),
-      ("I/O", backend),
     ]
   }
 
@@ -60,31 +69,39 @@ struct MetricsReport {
   var json: JSONValue {
     .object([
       ("levels", .array(metrics.levels.map(MetricsReport.json(of:)))),
+      ("runCount", .integer(metrics.runCount)),
+      ("batchesWritten", .integer(metrics.batchesWritten)),
       ("entriesWritten", .integer(metrics.entriesWritten)),
       ("bytesWritten", .integer(metrics.bytesWritten)),
       ("lookups", .integer(metrics.lookups)),
-      ("logSyncs", .integer(metrics.logSyncs)),
-      ("unflushedBytes", .integer(metrics.unflushedBytes)),
-      ("batchesWritten", .integer(metrics.batchesWritten)),
       ("logBytesWritten", .integer(metrics.logBytesWritten)),
+      ("logSyncs", .integer(metrics.logSyncs)),
       ("flushBytesWritten", .integer(metrics.flushBytesWritten)),
       ("compactionBytesWritten", .integer(metrics.compactionBytesWritten)),
       ("compactionBytesRead", .integer(metrics.compactionBytesRead)),
+      ("flushes", .integer(metrics.flushes)),
+      ("compactions", .integer(metrics.compactions)),
+      ("trivialMoves", .integer(metrics.trivialMoves)),
+      ("tablesSearched", .integer(metrics.tablesSearched)),
+      ("blocksRead", .integer(metrics.blocksRead)),
       ("writeAmplification", .number(metrics.writeAmplification)),
+      ("tableWriteAmplification", .number(metrics.tableWriteAmplification)),
       ("readAmplification", .number(metrics.readAmplification)),
       ("spaceAmplification", .number(metrics.spaceAmplification)),
       ("pendingCompactionBytes", .integer(metrics.pendingCompactionBytes)),
-      ("slowdownNanoseconds", .integer(metrics.slowdownNanoseconds)),
+      ("unflushedBytes", .integer(metrics.unflushedBytes)),
+      ("publishedPosition", .integer(metrics.publishedPosition)),
+      ("durablePosition", .integer(metrics.durablePosition)),
+      ("snapshots", .integer(metrics.snapshots)),
+      ("liveLogSegments", .integer(metrics.liveLogSegments)),
       ("stallNanoseconds", .integer(metrics.stallNanoseconds)),
+      ("slowdownNanoseconds", .integer(metrics.slowdownNanoseconds)),
       ("blockCacheHits", .integer(metrics.blockCacheHits)),
       ("blockCacheMisses", .integer(metrics.blockCacheMisses)),
       ("blockCacheBytes", .integer(metrics.blockCacheBytes)),
       ("memtableBytes", .integer(metrics.memtableBytes)),
       ("memoryBytes", .integer(metrics.memoryBytes)),
       ("memoryBudgetBytes", .integer(metrics.memoryBudgetBytes)),
-      ("flushes", .integer(metrics.flushes)),
-      ("compactions", .integer(metrics.compactions)),
-      ("trivialMoves", .integer(metrics.trivialMoves)),
       ("commitLatency", MetricsReport.json(of: metrics.commitLatency)),
       ("lookupLatency", MetricsReport.json(of: metrics.lookupLatency)),
       ("usesIOURing", .bool(metrics.usesIOURing)),
@@ -96,7 +113,7 @@ struct MetricsReport {
     .object([
       ("level", .integer(UInt64(level.level))), ("runs", .integer(UInt64(level.runs))),
       ("tables", .integer(UInt64(level.tables))), ("entries", .integer(level.entries)),
-      ("sizeBytes", .integer(level.sizeBytes)),
+      ("tombstones", .integer(level.tombstones)), ("sizeBytes", .integer(level.sizeBytes)),
     ])
   }
 

@@ -35,17 +35,23 @@ struct Scan: ParsableCommand {
     var printed: UInt64 = 0
     // A failing output ends the scan; the engine's own errors pass through it.
     var failure: ToolError?
-    try database.scan(range, reverse: reverse) { (key, value) throws(SiltstoneError) in
-      let isOwn = key.withUnsafeBytes { ReservedKeys.contain($0) }
-      if isOwn && !showsInternal { return true }
-      do throws(ToolError) {
-        try printPair(key, value, to: &output)
-      } catch {
-        failure = error
-        return false
+    do {
+      try database.scan(range, reverse: reverse) { (key, value) throws(SiltstoneError) in
+        let isOwn = key.withUnsafeBytes { ReservedKeys.contain($0) }
+        if isOwn && !showsInternal { return true }
+        do throws(ToolError) {
+          try printPair(key, value, to: &output)
+        } catch {
+          failure = error
+          return false
+        }
+        printed += 1
+        return printed != limit
       }
-      printed += 1
-      return printed != limit
+    } catch {
+      // What lies before the damage is whole, and ends with a whole pair.
+      try output.flush()
+      throw error
     }
     if let failure { throw failure }
     try output.flush()

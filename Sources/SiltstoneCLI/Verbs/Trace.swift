@@ -14,6 +14,6 @@ struct Trace: ParsableCommand {
     let key = try encoding.bytes(key)
     let trace = try database.withDatabase { try $0.trace(key) }
     try printLine(trace.description)
-    if trace.value == nil { throw ToolError.absentKey }
+    if trace.value == nil { throw database.absent(self.key) }
   }
 }

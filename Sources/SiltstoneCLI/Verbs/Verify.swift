@@ -25,8 +25,9 @@ struct Verify: ParsableCommand {
 /// What was checked, in a line.
 enum VerifySummary {
   static func line(_ report: VerifyReport) -> String {
-    let problems = report.problems.isEmpty ? "no problem" : "\(report.problems.count) problem(s)"
-    return "\(Format.grouped(UInt64(report.tables))) tables, \(Format.grouped(report.entries)) entries, "
-      + "\(Format.grouped(UInt64(report.logRecords))) log records: \(problems)"
+    let problems = report.problems.isEmpty ? "no problem" : Format.counted(UInt64(report.problems.count), "problem")
+    let entries = report.entries == 1 ? "1 entry" : "\(Format.grouped(report.entries)) entries"
+    return "\(Format.counted(UInt64(report.tables), "table")), \(entries), "
+      + "\(Format.counted(UInt64(report.logRecords), "log record")): \(problems)"
   }
 }
