@@ -24,10 +24,10 @@ protocol MemtableSupply: AnyObject, Sendable {
 /// The one path that every write takes.
 ///
 /// Encoding and the payload's checksum are done before. Under one short lock, without a system call but for a batch
-/// larger than the ring: the record goes
-/// into the ring, `reserved` moves past it, its entries go into the memtable, `published` follows. `reserved` moves
-/// only over what stands whole, so whoever finds the lock's owner dead sees either nothing, or a batch that the ring
-/// can finish. Then the caller waits for the watermark that its durability asks for.
+/// larger than the ring, or for a new memtable where no used one is free: the record goes into the ring, `reserved`
+/// moves past it, its entries go into the memtable, `published` follows. `reserved` moves only over what stands whole,
+/// so whoever finds the lock's owner dead sees either nothing, or a batch that the ring can finish. Then the caller
+/// waits for the watermark that its durability asks for.
 final class CommitPipeline: Sendable {
   private let shared: SharedState
   private let segments: LogSegments

@@ -78,7 +78,8 @@ final class ReadQueues: Sendable {
     defer {
       let returned = Idle(queue: queue)
       idle.withLock { idle in
-        if idle.count < ReadQueues.maxIdle { idle.append(returned) }
+        // One with something outstanding is broken, and ends here.
+        if idle.count < ReadQueues.maxIdle, returned.queue.outstanding == 0 { idle.append(returned) }
       }
     }
     return try body(queue)

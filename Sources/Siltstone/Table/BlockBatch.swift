@@ -28,15 +28,12 @@ struct BlockBatch: ~Copyable {
     slots.removeAll(keepingCapacity: true)
     var failure: SiltstoneError?
     var pending = blocks[...]
-    while !pending.isEmpty || queue.outstanding > 0 {
+    while (failure == nil && !pending.isEmpty) || queue.outstanding > 0 {
+      let mayStart = failure == nil && !pending.isEmpty && queue.outstanding < queue.depth
+      // Only a broken queue throws here. What it was reading into may still be written to, and so is not given back.
+      let completion = mayStart ? nil : try queue.wait()
       do throws(SiltstoneError) {
-        if failure == nil, queue.outstanding < queue.depth, let next = pending.popFirst() {
-          try submit(next)
-        } else if queue.outstanding > 0 {
-          try finish(try queue.wait())
-        } else {
-          break
-        }
+        if let completion { try finish(completion) } else { try submit(pending.removeFirst()) }
       } catch {
         failure = failure ?? error
       }
