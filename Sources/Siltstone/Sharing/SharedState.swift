@@ -123,17 +123,17 @@ final class SharedState: Sendable {
     named.magic = CSUP_SHARED_MAGIC
     if named.checksum == csup_crc32c(0, &named, Int(CSUP_SHARED_IDENTITY_BYTES)) { return false }
     if named.version != 0 { return true }
-    let piece = AlignedMemory(sizeBytes: 1 << 20)
+    // Recovery puts the block in which the log ends into the ring before it begins the header: one block says nothing.
+    var usedBlocks = 0
+    let piece = AlignedMemory(sizeBytes: StorageAlignment.bytes)
     defer { withExtendedLifetime(piece) {} }
     var offset = UInt64(CSUP_SHARED_HEADER_BYTES)
-    while true {
-      let count = try file.read(into: piece.buffer, at: offset)
-      if piece.buffer.prefix(count).contains(where: { $0 != 0 }) {
-        throw .corrupt("the shared state's header is gone, but its ring was in use", file: fileName, offset: 0)
-      }
-      if count < piece.sizeBytes { return true }
-      offset += UInt64(count)
+    while try file.read(into: piece.buffer, at: offset) == piece.sizeBytes {
+      if piece.buffer.contains(where: { $0 != 0 }) { usedBlocks += 1 }
+      if usedBlocks > 1 { throw damaged("its header is gone, but its ring was in use") }
+      offset += UInt64(piece.sizeBytes)
     }
+    return true
   }
 
   /// The watermarks of the last user, if there was one, and they are this database's and of this layout. What cannot be
@@ -179,7 +179,8 @@ final class SharedState: Sendable {
     head.ring_bytes = ringBytes
     head.segment_bytes = segmentBytes
     head.checksum = csup_crc32c(0, &head, Int(CSUP_SHARED_IDENTITY_BYTES))
-    if header.pointee.checksum != head.checksum || header.pointee.magic != head.magic {
+    let isNew = header.pointee.checksum != head.checksum || header.pointee.magic != head.magic
+    if isNew {
       // A new header. What the old one knew is in the log files by now, so nothing hangs on it: it loses its magic
       // number first and gets it back last, for a header in the making must not look like a damaged one.
       csup_store(words.magic, 0)
@@ -200,6 +201,9 @@ final class SharedState: Sendable {
       throw SiltstoneError(.inputOutput, "cannot make robust locks in shared memory", file: SharedState.fileName)
     }
     csup_store(words.magic, head.magic)
+    // Before the ring is used: a power cut could otherwise leave pages of the ring and a header of zeros, which is what
+    // damage looks like.
+    if isNew { try mapping.sync() }
   }
 
   /// Marks an orderly end: the log file holds everything.
