@@ -1,0 +1,73 @@
+/// The engines that this build has, by name.
+enum EngineCatalogue {
+  /// In the order of the report; those that are not built in are named with what would bring them.
+  static let all: [(name: String, package: String?, isPresent: Bool)] = [
+    ("siltstone", nil, true),
+    ("rocksdb", "librocksdb-dev", hasRocksDB),
+    ("leveldb", "libleveldb-dev", hasLevelDB),
+    ("lmdb", "liblmdb-dev", hasLMDB),
+    ("sqlite", "libsqlite3-dev", hasSQLite),
+  ]
+
+  /// Runs one specification in this process.
+  static func run(
+    _ specification: RunSpecification, progress: @escaping @Sendable (UInt64) -> Void
+  ) throws -> RunResult {
+    func run<Engine: KeyValueEngine>(_ engine: Engine.Type) throws -> RunResult {
+      try RunDriver<Engine>(specification: specification, progress: progress).dispatch()
+    }
+    switch specification.engine {
+    case "siltstone": return try run(SiltstoneEngine.self)
+    #if PEER_ROCKSDB
+      case "rocksdb": return try run(RocksDBEngine.self)
+    #endif
+    #if PEER_LEVELDB
+      case "leveldb": return try run(LevelDBEngine.self)
+    #endif
+    #if PEER_LMDB
+      case "lmdb": return try run(LMDBEngine.self)
+    #endif
+    #if PEER_SQLITE
+      case "sqlite": return try run(SQLiteEngine.self)
+    #endif
+    default: throw BenchError("this build has no engine called \(specification.engine)")
+    }
+  }
+
+  #if PEER_ROCKSDB
+    private static let hasRocksDB = true
+  #else
+    private static let hasRocksDB = false
+  #endif
+  #if PEER_LEVELDB
+    private static let hasLevelDB = true
+  #else
+    private static let hasLevelDB = false
+  #endif
+  #if PEER_LMDB
+    private static let hasLMDB = true
+  #else
+    private static let hasLMDB = false
+  #endif
+  #if PEER_SQLITE
+    private static let hasSQLite = true
+  #else
+    private static let hasSQLite = false
+  #endif
+}
+
+extension RunDriver {
+  /// Every workload by its name, each a call with concrete types, so that the compiler can specialise it.
+  func dispatch() throws -> RunResult {
+    guard let kind = WorkloadKind(rawValue: specification.workload) else {
+      throw BenchError("there is no workload called \(specification.workload)")
+    }
+    switch kind {
+    case .fillseq: return try run(Fill(specification, .sequential))
+    case .fillrandom, .fillsync: return try run(Fill(specification, .random))
+    case .filluniquerandom: return try run(Fill(specification, .permuted))
+    case .overwrite: return try run(Overwrite(specification))
+    default: throw BenchError("\(kind.rawValue) is not made yet")
+    }
+  }
+}

@@ -1,0 +1,9 @@
+import ArgumentParser
+
+@main
+struct SiltstoneBench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "siltstone-bench",
+    abstract: "The same workloads through Siltstone and its peers, side by side, and held against the disk.",
+    subcommands: [RunOne.self])
+}

@@ -1,0 +1,49 @@
+import Foundation
+
+/// What a process has used so far, by the kernel's account.
+struct ProcessUsage: Sendable {
+  var nanoseconds = Clock.nanoseconds()
+  var userNanoseconds: UInt64 = 0
+  var systemNanoseconds: UInt64 = 0
+  var bytesRead: UInt64 = 0
+  var bytesWritten: UInt64 = 0
+  var residentBytes: UInt64 = 0
+  var peakResidentBytes: UInt64 = 0
+
+  var processorNanoseconds: UInt64 { userNanoseconds + systemNanoseconds }
+
+  /// This process, now.
+  static func current() -> ProcessUsage {
+    var usage = ProcessUsage()
+    var resources = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &resources)
+    usage.userNanoseconds = nanoseconds(resources.ru_utime)
+    usage.systemNanoseconds = nanoseconds(resources.ru_stime)
+    usage.peakResidentBytes = UInt64(resources.ru_maxrss) * 1024
+    let io = ProcFile.numbers("/proc/self/io")
+    usage.bytesRead = io["read_bytes"] ?? 0
+    // What was written and then cancelled (a file removed before its pages reached the disk) was not written.
+    usage.bytesWritten = (io["write_bytes"] ?? 0) - min(io["cancelled_write_bytes"] ?? 0, io["write_bytes"] ?? 0)
+    usage.residentBytes = (ProcFile.numbers("/proc/self/status")["VmRSS"] ?? 0) * 1024
+    return usage
+  }
+
+  private static func nanoseconds(_ time: timeval) -> UInt64 {
+    UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_usec) * 1_000
+  }
+}
+
+/// Files of the kernel's that hold a name, a colon and a number in each line.
+enum ProcFile {
+  static func numbers(_ path: String) -> [String: UInt64] {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [:] }
+    var result: [String: UInt64] = [:]
+    for line in text.split(separator: "\n") {
+      let parts = line.split(separator: ":", maxSplits: 1)
+      guard parts.count == 2 else { continue }
+      let digits = parts[1].split(whereSeparator: { $0 == " " || $0 == "\t" }).first
+      if let number = digits.flatMap({ UInt64($0) }) { result[String(parts[0])] = number }
+    }
+    return result
+  }
+}
