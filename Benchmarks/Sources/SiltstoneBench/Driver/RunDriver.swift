@@ -21,6 +21,7 @@ struct RunDriver<Engine: KeyValueEngine> {
     let measured = try measure(workload, on: engine, specification.operationCount, &result)
     if specification.isWriting { try engine.settle() }
     note(settled: .current(), .current(of: directory), since: measured, &result)
+    PerfControl.disable()
     for (name, value) in engine.internals { result.extra["engine." + name] = value }
     result.liveBytes = workload.liveBytes(after: result.operations)
     try engine.close()
@@ -40,6 +41,7 @@ struct RunDriver<Engine: KeyValueEngine> {
     _ workload: Load, on engine: Subject, _ operations: UInt64, _ result: inout RunResult
   ) throws -> Beginning {
     let crew = Crew(specification, workload, operations: operations)
+    PerfControl.enable()
     let begin = ProcessUsage.current()
     let device = DeviceUsage.current(of: specification.directory)
     let sampler = Sampler(crew.counters, from: begin, report: progress)
