@@ -84,6 +84,8 @@ extension RunDriver {
     case .fillrandom, .fillsync: return try run(Fill(specification, .random))
     case .filluniquerandom: return try run(Fill(specification, .permuted))
     case .overwrite: return try run(Overwrite(specification))
+    case .recover: return try recover()
+    case .fillProcesses: return try fillProcesses()
     default: throw BenchError("\(kind.rawValue) is not made yet")
     }
   }
