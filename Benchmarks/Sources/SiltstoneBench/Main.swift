@@ -5,5 +5,6 @@ struct SiltstoneBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "siltstone-bench",
     abstract: "The same workloads through Siltstone and its peers, side by side, and held against the disk.",
-    subcommands: [CompareCommand.self, RunOne.self], defaultSubcommand: CompareCommand.self)
+    subcommands: [CompareCommand.self, RunOne.self, RecoverWriter.self, FillProcess.self],
+    defaultSubcommand: CompareCommand.self)
 }

@@ -13,24 +13,35 @@ enum EngineCatalogue {
   static func run(
     _ specification: RunSpecification, progress: @escaping @Sendable (UInt64) -> Void
   ) throws -> RunResult {
-    func run<Engine: KeyValueEngine>(_ engine: Engine.Type) throws -> RunResult {
+    try visit(specification.engine, Run(specification: specification, progress: progress))
+  }
+
+  private struct Run: EngineVisitor {
+    let specification: RunSpecification
+    let progress: @Sendable (UInt64) -> Void
+
+    func visit<Engine: KeyValueEngine>(_ engine: Engine.Type) throws -> RunResult {
       try RunDriver<Engine>(specification: specification, progress: progress).dispatch()
     }
-    switch specification.engine {
-    case "siltstone": return try run(SiltstoneEngine.self)
+  }
+
+  /// Hands the engine of this name to `visitor`, each in a call with concrete types.
+  static func visit<Visitor: EngineVisitor>(_ name: String, _ visitor: Visitor) throws -> Visitor.Result {
+    switch name {
+    case "siltstone": return try visitor.visit(SiltstoneEngine.self)
     #if PEER_ROCKSDB
-      case "rocksdb": return try run(RocksDBEngine.self)
+      case "rocksdb": return try visitor.visit(RocksDBEngine.self)
     #endif
     #if PEER_LEVELDB
-      case "leveldb": return try run(LevelDBEngine.self)
+      case "leveldb": return try visitor.visit(LevelDBEngine.self)
     #endif
     #if PEER_LMDB
-      case "lmdb": return try run(LMDBEngine.self)
+      case "lmdb": return try visitor.visit(LMDBEngine.self)
     #endif
     #if PEER_SQLITE
-      case "sqlite": return try run(SQLiteEngine.self)
+      case "sqlite": return try visitor.visit(SQLiteEngine.self)
     #endif
-    default: throw BenchError("this build has no engine called \(specification.engine)")
+    default: throw BenchError("this build has no engine called \(name)")
     }
   }
 
@@ -54,6 +65,12 @@ enum EngineCatalogue {
   #else
     private static let hasSQLite = false
   #endif
+}
+
+/// Something to do with an engine whose type is known by name only.
+protocol EngineVisitor {
+  associatedtype Result
+  func visit<Engine: KeyValueEngine>(_ engine: Engine.Type) throws -> Result
 }
 
 extension RunDriver {
@@ -86,7 +103,9 @@ extension RunDriver {
     case .timeseries: return try run(TimeSeries(specification))
     case .largevalue: return try run(LargeValues(specification))
     case .stall: return try run(Stall(specification))
-    case .recover, .fillProcesses, .disk: throw BenchError("\(kind.rawValue) is not made yet")
+    case .recover: return try recover()
+    case .fillProcesses: return try fillProcesses()
+    case .disk: throw BenchError("disk is measured without an engine: siltstone-bench disk")
     }
   }
 }
