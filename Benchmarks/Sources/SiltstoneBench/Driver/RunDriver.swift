@@ -20,6 +20,7 @@ struct RunDriver<Engine: KeyValueEngine> {
     let measured = try measure(workload, on: engine, &result)
     if specification.isWriting { try engine.settle() }
     note(settled: .current(), .current(of: directory), since: measured, &result)
+    PerfControl.disable()
     for (name, value) in engine.internals { result.extra["engine." + name] = value }
     result.liveBytes = workload.liveBytes(after: result.operations)
     try engine.close()
@@ -52,6 +53,7 @@ struct RunDriver<Engine: KeyValueEngine> {
     _ workload: Load, on engine: Subject, _ result: inout RunResult
   ) throws -> Beginning {
     let crew = Crew(specification, workload)
+    PerfControl.enable()
     let begin = Beginning(specification, crew.counters, report: progress)
     try crew.work(on: engine)
     let end = ProcessUsage.current()
