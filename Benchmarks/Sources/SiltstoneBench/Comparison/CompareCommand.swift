@@ -31,7 +31,7 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Memtable of each engine, MiB; four of them.") var memtable = 64
   @Option(help: "Write everything that was measured to this file, as JSON.") var json: String?
   @Option(help: "Write a page with plots to this file.") var html: String?
-  @Flag(help: "Profile one run of each with perf, and leave flame graphs beside the page (or here).")
+  @Flag(help: "Then run each once more under perf, and leave flame graphs in profile/ENGINE-WORKLOAD.")
   var profile = false
 
   func validate() throws {
@@ -48,7 +48,9 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     let place = try WorkingDirectory(in: dir)
     defer { place.remove() }
-    if workload == "disk" { return try DiskCommand.report(in: place.path, json: json) }
+    if workload == WorkloadKind.disk.rawValue {
+      return try DeviceProbe.measure(in: place.path, .full).write(json: json)
+    }
     let comparison = Comparison(
       engines: try EngineName.list(engine), workloads: try workloads(), template: template(place.path),
       isKeyCountGiven: keys != nil, isValueSizeGiven: valueSize != nil, rounds: rounds, directory: place.path,
@@ -56,7 +58,7 @@ struct CompareCommand: ParsableCommand {
     let report = try comparison.run(arguments: Array(CommandLine.arguments.dropFirst()))
     for line in TerminalReport(report).lines { print(line) }
     try report.write(json: json, html: html)
-    if profile { try comparison.profile(into: html ?? json ?? "./") }
+    if profile { try comparison.profile() }
   }
 
   private func workloads() throws -> [WorkloadKind] {

@@ -18,7 +18,10 @@ struct RunDriver<Engine: KeyValueEngine> {
 
     var result = RunResult(engine: engine.identity, specification: specification)
     let measured = try measure(workload, on: engine, &result)
-    if specification.isWriting { try engine.settle() }
+    if specification.isWriting {
+      try engine.settle()
+      FileSystem.sync(directory)
+    }
     note(settled: .current(), .current(of: directory), since: measured, &result)
     PerfControl.disable()
     for (name, value) in engine.internals { result.extra["engine." + name] = value }

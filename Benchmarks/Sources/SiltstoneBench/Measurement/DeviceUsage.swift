@@ -38,3 +38,15 @@ enum DirectorySize {
     return total
   }
 }
+
+/// The file system that holds a directory.
+enum FileSystem {
+  /// Brings everything that waits in the page cache to the device. Engines that write past the page cache have nothing
+  /// there; the others would otherwise leave the greater part of a short run's cost to be paid when it is over.
+  static func sync(_ directory: String) {
+    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if descriptor < 0 { return }
+    defer { close(descriptor) }
+    _ = syncfs(descriptor)
+  }
+}
