@@ -5,5 +5,5 @@ struct SiltstoneBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "siltstone-bench",
     abstract: "The same workloads through Siltstone and its peers, side by side, and held against the disk.",
-    subcommands: [RunOne.self])
+    subcommands: [ReportCommand.self, RunOne.self])
 }
