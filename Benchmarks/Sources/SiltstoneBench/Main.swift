@@ -6,7 +6,7 @@ struct SiltstoneBench: ParsableCommand {
     commandName: "siltstone-bench",
     abstract: "The same workloads through Siltstone and its peers, side by side, and held against the disk.",
     subcommands: [
-      CompareCommand.self, Disk.self, ProfileRun.self, FlameGraphCommand.self, RunOne.self, RecoverWriter.self,
-      FillProcess.self,
+      CompareCommand.self, ReportCommand.self, Disk.self, ProfileRun.self, FlameGraphCommand.self, RunOne.self,
+      RecoverWriter.self, FillProcess.self,
     ], defaultSubcommand: CompareCommand.self)
 }
