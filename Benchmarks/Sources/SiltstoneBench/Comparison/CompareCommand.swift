@@ -56,9 +56,11 @@ struct CompareCommand: ParsableCommand {
       isKeyCountGiven: keys != nil, isValueSizeGiven: valueSize != nil, rounds: rounds, directory: place.path,
       progress: LiveProgress())
     let report = try comparison.run(arguments: Array(CommandLine.arguments.dropFirst()))
-    for line in TerminalReport(report).lines { print(line) }
-    try report.write(json: json, html: html)
+    for line in TerminalReport(report, style: .forStandardOutput).lines { print(line) }
+    if let json { try report.writeJSON(to: json) }
+    if let html { try report.writeHTML(to: html) }
     if profile { try comparison.profile() }
+    if report.omissions.contains(where: \.isFailure) { throw ExitCode.failure }
   }
 
   private func workloads() throws -> [WorkloadKind] {

@@ -40,8 +40,9 @@ struct Comparison {
       for engine in candidates {
         switch try run(engine, specification, "\(workload.rawValue), round \(round + 1) of \(rounds)") {
         case .result(let result): report.runs.append(.init(round: round, result: result))
-        case .omission(let reason):
-          report.omissions.append(.init(engine: engine.description, workload: workload.rawValue, reason: reason))
+        case .omission(let reason, let isFailure):
+          report.omissions.append(
+            .init(engine: engine.description, workload: workload.rawValue, reason: reason, isFailure: isFailure))
           candidates.removeAll { $0 == engine }
         }
       }
@@ -78,7 +79,8 @@ struct Comparison {
     specification.seconds = 10
     specification.keys = max(specification.keys, 10_000_000)
     guard case .result(let result) = try run(engine, specification, "the rate for stall") else {
-      throw BenchError("\(engine.description) cannot do fillrandom, so there is no rate for stall: give one with --rate")
+      throw BenchError(
+        "\(engine.description) cannot do fillrandom, so there is no rate for stall: give one with --rate")
     }
     return result.operationsPerSecond / 2
   }
@@ -86,8 +88,8 @@ struct Comparison {
   /// What a run may come to.
   private enum Outcome {
     case result(RunResult)
-    /// The engine cannot do this workload, and says why.
-    case omission(String)
+    /// The engine cannot do this workload, or has failed at it, and says why.
+    case omission(String, isFailure: Bool)
   }
 
   private func run(
@@ -100,10 +102,10 @@ struct Comparison {
     progress.begin(label: "\(engine) \(label)", total: specification.operationCount)
     let outcome = try follow(try ChildProcess(["run-one", try specification.json], executable: engine.executable))
     guard case .result(var result) = outcome else {
-      progress.end(summary: "left out")
+      if case .omission(let reason, _) = outcome { progress.end(summary: reason) }
       return outcome
     }
-    progress.end(summary: "\(Int(result.operationsPerSecond)) operations/s")
+    progress.end(summary: Format.count(result.operationsPerSecond) + " operations/s")
     result.engine.name = engine.description
     return .result(result)
   }
@@ -115,12 +117,16 @@ struct Comparison {
       guard parts.count == 2 else { continue }
       switch parts[0] {
       case "progress": progress.update(done: UInt64(parts[1]) ?? 0)
-      case "omitted": outcome = .omission(String(parts[1]))
+      case "omitted": outcome = .omission(String(parts[1]), isFailure: false)
       case "result": outcome = .result(try JSONDecoder().decode(RunResult.self, from: Data(parts[1].utf8)))
       default: break
       }
     }
-    guard child.wait() == .exit(EXIT_SUCCESS), let outcome else { throw BenchError("the run failed") }
+    // What went wrong stands on standard error, where the child has said it.
+    let ending = child.wait()
+    guard ending == .exit(EXIT_SUCCESS), let outcome else {
+      return .omission("failed: \(ending)", isFailure: true)
+    }
     return outcome
   }
 }

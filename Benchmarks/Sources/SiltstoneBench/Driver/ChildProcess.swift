@@ -44,9 +44,16 @@ final class ChildProcess: @unchecked Sendable {
     throw BenchError("\(name): the process failed")
   }
 
-  enum Ending: Equatable {
+  enum Ending: Equatable, CustomStringConvertible {
     case exit(Int32)
     case signal(Int32)
+
+    var description: String {
+      switch self {
+      case .exit(let status): "exit status \(status)"
+      case .signal(let number): "killed by signal \(number)"
+      }
+    }
   }
 
   /// Closes its input and waits for its end.

@@ -1,3 +1,4 @@
+import CDevice
 import Foundation
 
 /// What went to and came from the device that holds a directory, by the kernel's account of the device.
@@ -47,6 +48,6 @@ enum FileSystem {
     let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     if descriptor < 0 { return }
     defer { close(descriptor) }
-    _ = syncfs(descriptor)
+    _ = cdevice_sync_file_system(descriptor)
   }
 }

@@ -21,7 +21,7 @@ struct BarChart {
   private static let rowHeight = 25.0
 
   var markup: Markup {
-    let names = bars.map { SVG.width(of: EngineName.title($0.engine)) + 12 }.max() ?? 0
+    let names = bars.map { SVG.width(of: EngineTitle.of($0.engine)) + 12 }.max() ?? 0
     let left = min(max(62, names), 130)
     let texts = bars.map { SVG.width(of: $0.text) + 12 }.max() ?? 0
     let right = BarChart.width - min(max(texts, 50), 130)
@@ -40,13 +40,13 @@ struct BarChart {
 
   private func row(_ bar: Bar, y: Double, _ scale: LinearScale) -> [Markup] {
     let (middle, left) = (y + BarChart.rowHeight / 2 - 4, scale.range.from)
-    var parts = [SVG.text(EngineName.title(bar.engine), at: .init(left - 8, middle + 4), "barname", anchor: .end)]
+    var parts = [SVG.text(EngineTitle.of(bar.engine), at: .init(left - 8, middle + 4), "barname", anchor: .end)]
     guard bar.median.isFinite else {
       return parts + [SVG.text("none", at: .init(left + 8, middle + 4), "note")]
     }
     let classes = palette.classes(bar.engine)
     let (height, end) = (13.0, scale.position(bar.median))
-    let title = "\(EngineName.title(bar.engine)): \(bar.text)"
+    let title = "\(EngineTitle.of(bar.engine)): \(bar.text)"
     parts.append(
       SVG.rect(
         x: left, y: middle - height / 2, width: max(end - left, 1), height: height,

@@ -55,9 +55,9 @@ struct LatencyChart {
           faint.append(SVG.polyline(drawn, "line faint " + classes))
           continue
         }
-        strong.append(SVG.polyline(drawn, "line strong " + classes, title: EngineName.title(group.engine)))
+        strong.append(SVG.polyline(drawn, "line strong " + classes, title: EngineTitle.of(group.engine)))
         strong += dots(run, drawn, group.engine, classes)
-        if let last = drawn.last { labels.append((EngineName.title(group.engine), last.y, classes)) }
+        if let last = drawn.last { labels.append((EngineTitle.of(group.engine), last.y, classes)) }
       }
     }
     return faint + strong + (size.hasEndLabels ? Frame.endLabels(labels, size) : [])
@@ -71,7 +71,7 @@ struct LatencyChart {
       guard percentile != nil || index == run.count - 1 else { return nil }
       let name = percentile.map { "p" + LatencyChart.percentile($0.0) } ?? "longest"
       let time = Html.micro(Format.nanoseconds(pair.0.y))
-      return SVG.circle(pair.1, radius: 3, "dot " + classes, title: "\(EngineName.title(engine)) \(name): \(time)")
+      return SVG.circle(pair.1, radius: 3, "dot " + classes, title: "\(EngineTitle.of(engine)) \(name): \(time)")
     }
   }
 }

@@ -115,13 +115,13 @@ struct ThroughputChart {
         let isMedian = !isMedianDrawn && result.operationsPerSecond == median
         isMedianDrawn = isMedianDrawn || isMedian
         let drawn = points.map { SVG.Point(x.position($0.x), y.position($0.y)) }
-        let title = "\(EngineName.title(group.engine)): \(Format.count(result.operationsPerSecond)) op/s on average"
+        let title = "\(EngineTitle.of(group.engine)): \(Format.count(result.operationsPerSecond)) op/s on average"
         let shape = SVG.polyline(
           drawn, "line \(palette.classes(group.engine)) \(isMedian ? "strong" : "faint")", title: title)
         if isMedian { strong.append(shape) } else { faint.append(shape) }
         if isMedian, let last = drawn.last {
           strong.append(SVG.circle(last, radius: 3, "dot " + palette.classes(group.engine)))
-          labels.append((EngineName.title(group.engine), last.y, palette.classes(group.engine)))
+          labels.append((EngineTitle.of(group.engine), last.y, palette.classes(group.engine)))
         }
       }
     }
@@ -148,7 +148,7 @@ struct ThroughputChart {
       let (begin, end) = (x.position(0), x.position(run.seconds))
       let settled = x.position(max(run.seconds, run.settledSeconds))
       let (worked, whole) = (Format.seconds(run.seconds), Format.seconds(run.settledSeconds))
-      let title = "\(EngineName.title(group.engine)): worked for \(worked), settled after \(whole)"
+      let title = "\(EngineTitle.of(group.engine)): worked for \(worked), settled after \(whole)"
       let classes = palette.classes(group.engine)
       return [
         SVG.rect(x: begin, y: y, width: max(end - begin, 1), height: 5, "worked " + classes, title: title),

@@ -109,7 +109,7 @@ struct Appendix {
       tag("h2") { "Left out" }
       tag("ul") {
         report.omissions.map { omission in
-          tag("li") { "\(EngineName.title(omission.engine)), \(omission.workload): \(omission.reason)" }
+          tag("li") { "\(EngineTitle.of(omission.engine)), \(omission.workload): \(omission.reason)" }
         }
       }
     }

@@ -23,7 +23,7 @@ struct FigureTable {
     let rounds = groups.map(\.results.count).max() ?? 0
     let spread = rounds > 1 ? "Medians of \(rounds) runs; ± from the least to the largest, of the median" : "One run"
     guard let base, groups.count > 1 else { return spread + "." }
-    return "\(spread); × as a multiple of \(EngineName.title(base.engine))’s, the median over the rounds."
+    return "\(spread); × as a multiple of \(EngineTitle.of(base.engine))’s, the median over the rounds."
   }
 
   private var heading: Markup {

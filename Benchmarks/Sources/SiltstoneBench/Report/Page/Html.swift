@@ -17,7 +17,7 @@ enum Html {
   static func name(_ engine: String, _ palette: Palette) -> Markup {
     tag("span", ["class": "engine"]) {
       chip(engine, palette)
-      EngineName.title(engine)
+      EngineTitle.of(engine)
     }
   }
 
@@ -28,16 +28,21 @@ enum Html {
 }
 
 /// How engines write their own names.
-enum EngineName {
+enum EngineTitle {
   private static let titles = [
     "siltstone": "Siltstone", "rocksdb": "RocksDB", "leveldb": "LevelDB", "lmdb": "LMDB", "sqlite": "SQLite",
   ]
 
-  static func title(_ engine: String) -> String { titles[engine] ?? engine }
+  /// `RocksDB` for `rocksdb`, and `RocksDB 11.9` for `rocksdb@11.9`, which another build ran.
+  static func of(_ engine: String) -> String {
+    let parts = engine.split(separator: "@", maxSplits: 1).map(String.init)
+    guard let name = parts.first else { return engine }
+    return ([titles[name] ?? name] + parts.dropFirst()).joined(separator: " ")
+  }
 
   /// `A`, `A and B`, `A, B and C`.
   static func list(_ engines: [String]) -> String {
-    let names = engines.map(title)
+    let names = engines.map(of)
     guard let last = names.last, names.count > 1 else { return names.first ?? "" }
     return names.dropLast().joined(separator: ", ") + " and " + last
   }

@@ -30,9 +30,9 @@ struct ReportPage {
   private var title: String {
     let peers = report.engines.filter { $0 != "siltstone" }
     guard report.engines.contains("siltstone") else {
-      return peers.isEmpty ? "Benchmark" : EngineName.list(peers) + ", measured side by side"
+      return peers.isEmpty ? "Benchmark" : EngineTitle.list(peers) + ", measured side by side"
     }
-    return peers.isEmpty ? "Siltstone, measured" : "Siltstone beside " + EngineName.list(peers)
+    return peers.isEmpty ? "Siltstone, measured" : "Siltstone beside " + EngineTitle.list(peers)
   }
 
   private var head: Markup {

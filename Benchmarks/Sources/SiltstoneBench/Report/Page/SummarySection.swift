@@ -53,7 +53,7 @@ struct SummarySection {
       tag("p", ["class": "tiletitle"]) { title }
       tag("p", ["class": "tilevalue"]) {
         Html.micro(Format.ratio(mean))
-        tag("span") { " \(EngineName.title(base))’s" }
+        tag("span") { " \(EngineTitle.of(base))’s" }
       }
       tag("p", ["class": "tilenote"]) { ratios.count == 1 ? "one workload" : span }
     }
@@ -70,7 +70,7 @@ struct SummarySection {
     return tag("div", ["class": "metric", "data-title": title]) {
       tag("h3") {
         title
-        tag("span") { base.map { ", as a multiple of \(EngineName.title($0))’s; \(better)" } ?? "; \(better)" }
+        tag("span") { base.map { ", as a multiple of \(EngineTitle.of($0))’s; \(better)" } ?? "; \(better)" }
       }
       tag("div", ["class": "scroll"]) {
         tag("table", ["class": "grid"]) {

@@ -149,7 +149,7 @@ struct WorkloadSection {
         let cell = comparison.cell(figure, group)
         return cell.isWide ? "\(figure.name) ±\(Html.micro(Format.spread(cell.spread)))" : nil
       }
-      return figures.isEmpty ? nil : "\(EngineName.title(group.engine)): \(figures.joined(separator: ", "))"
+      return figures.isEmpty ? nil : "\(EngineTitle.of(group.engine)): \(figures.joined(separator: ", "))"
     }
     guard !wide.isEmpty else { return .empty }
     return tag("div", ["class": "wide-spreads"]) {
