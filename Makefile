@@ -3,13 +3,23 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build test run lint docs clean profile micro
+.PHONY: help deps peers build bench-build test run lint docs profile micro clean
 
 SWIFT ?= swift
 # Extra arguments of `siltstone demo`, for instance: make run DEMO='--events 1000000 --keep'
 DEMO ?=
 PACKAGES := liblz4-dev libzstd-dev libsnappy-dev liburing-dev pkg-config
+PEER_PACKAGES := librocksdb-dev libleveldb-dev liblmdb-dev libsqlite3-dev
 DOCS := docs
+
+# The peers that this machine has: asked anew each time, since SwiftPM remembers what it found once (see
+# Benchmarks/Package.swift). LevelDB brings no file for pkg-config.
+PEERS = $(shell pkg-config --exists rocksdb && echo rocksdb; pkg-config --exists lmdb && echo lmdb; \
+  pkg-config --exists sqlite3 && echo sqlite; test -e /usr/include/leveldb/c.h && echo leveldb)
+# Where Benchmarks/ is built, and where the loader finds a RocksDB that does not lie in the system's places.
+BENCH_BUILD ?= .build
+BENCH_FLAGS = -c release --scratch-path $(BENCH_BUILD) \
+  $(addprefix -Xlinker -rpath -Xlinker ,$(shell pkg-config --libs-only-L rocksdb 2>/dev/null | sed 's/-L//g'))
 
 help:
 	@echo 'make run     install what is missing, build, ingest real and generated data, print what was measured'
@@ -20,30 +30,46 @@ help:
 	@echo 'make profile WORKLOAD=fillrandom   a flame graph and processor time by room, in $(PROFILE)/'
 	@echo 'make micro   the inner loops, one by one; with INSTRUCTIONS=1 counted by valgrind; LOOPS=merge for some'
 	@echo 'make deps    install what is missing'
+	@echo 'make peers   install the engines to compare with'
+	@echo 'make bench-build   the comparison, Benchmarks/.build/release/siltstone-bench'
 	@echo 'make clean   remove everything that was built'
 
-# Asks dpkg about each package, and touches the network only if one is missing. On other systems than Debian and
-# Ubuntu it says what is needed and lets the build try.
+# The shell that installs $(1). It asks dpkg about each package, and touches the network only if one is missing. On other
+# systems than Debian and Ubuntu it says what is needed and lets the build try.
+define install
+command -v dpkg-query >/dev/null || { echo 'note: not a Debian system; needed: $(1)' >&2; exit 0; }; \
+missing=(); \
+for package in $(1); do \
+  status=$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null || true); \
+  case "$$status" in *' ok installed') ;; *) \
+    if [ "$$package" = pkg-config ] && command -v pkg-config >/dev/null; then continue; fi; \
+    missing+=("$$package");; esac; \
+done; \
+if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+echo "installing: $${missing[*]}" >&2; \
+root=(); \
+if [ "$$(id -u)" -ne 0 ]; then \
+  command -v sudo >/dev/null || { echo "missing: $${missing[*]} (no sudo: install them as root)" >&2; exit 1; }; \
+  root=(sudo); \
+fi; \
+"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2; \
+"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}" >&2
+endef
+
 deps:
 	@command -v $(SWIFT) >/dev/null || { \
 	  echo 'Swift 6.3 or later is missing: https://www.swift.org/install/linux (then put it on the PATH)' >&2; exit 1; }
-	@command -v dpkg-query >/dev/null || { echo 'note: not a Debian system; needed: $(PACKAGES)' >&2; exit 0; }; \
-	missing=(); \
-	for package in $(PACKAGES); do \
-	  status=$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null || true); \
-	  case "$$status" in *' ok installed') ;; *) \
-	    if [ "$$package" = pkg-config ] && command -v pkg-config >/dev/null; then continue; fi; \
-	    missing+=("$$package");; esac; \
-	done; \
-	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
-	echo "installing: $${missing[*]}" >&2; \
-	root=(); \
-	if [ "$$(id -u)" -ne 0 ]; then \
-	  command -v sudo >/dev/null || { echo "missing: $${missing[*]} (no sudo: install them as root)" >&2; exit 1; }; \
-	  root=(sudo); \
-	fi; \
-	"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2; \
-	"$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}" >&2
+	@$(call install,$(PACKAGES))
+
+# Engines to compare with.
+peers: deps
+	@$(call install,$(PEER_PACKAGES))
+
+# With another RocksDB than the packaged one, in a place of its own, so that both can be compared in one run (as
+# `--engine rocksdb,rocksdb@Benchmarks/.build-rocksdb/release/siltstone-bench`):
+#   PKG_CONFIG_PATH=/opt/rocksdb/lib/pkgconfig make bench-build BENCH_BUILD=.build-rocksdb
+bench-build: deps
+	cd Benchmarks && SILTSTONE_PEERS='$(PEERS)' $(SWIFT) build $(BENCH_FLAGS) --product siltstone-bench
 
 build: deps
 	$(SWIFT) build -c release --product siltstone
@@ -77,9 +103,8 @@ ENGINE ?= siltstone
 KEYS ?=
 PROFILE := profile
 
-profile: deps
-	@command -v perf >/dev/null || $(MAKE) --no-print-directory deps PACKAGES=linux-perf
-	cd Benchmarks && $(SWIFT) build -c release --product siltstone-bench
+profile: bench-build
+	@command -v perf >/dev/null || { $(call install,linux-perf); }
 	"$$(cd Benchmarks && $(SWIFT) build -c release --show-bin-path)/siltstone-bench" profile --output $(PROFILE) \
 	  --workload $(WORKLOAD) --engine $(ENGINE) $(if $(KEYS),--keys $(KEYS))
 
@@ -88,8 +113,7 @@ LOOPS ?=
 INSTRUCTIONS ?=
 
 micro: deps
-	@test -z '$(INSTRUCTIONS)' || command -v valgrind >/dev/null || \
-	  $(MAKE) --no-print-directory deps PACKAGES=valgrind
+	@test -z '$(INSTRUCTIONS)' || command -v valgrind >/dev/null || { $(call install,valgrind); }
 	cd Benchmarks/Micro && $(SWIFT) build -c release --scratch-path ../.build-micro
 	Benchmarks/.build-micro/release/siltstone-microbench $(if $(INSTRUCTIONS),--instructions) $(LOOPS)
 

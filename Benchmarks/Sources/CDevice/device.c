@@ -1,5 +1,6 @@
 #include "CDevice.h"
 
+#include <unistd.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -70,3 +71,5 @@ bool cdevice_queue_reap(cdevice_queue *queue, uint64_t *tag, int *result) {
   io_uring_cqe_seen(&queue->ring, completion);
   return true;
 }
+
+int cdevice_sync_file_system(int file) { return syncfs(file) == 0 ? 0 : errno; }

@@ -27,4 +27,7 @@ bool cdevice_queue_reap(cdevice_queue *queue, uint64_t *tag, int *result);
 /* O_DIRECT, which the C library's Swift module does not show. */
 extern const int cdevice_o_direct;
 
+/* Brings all that waits in the page cache for the file system of `file` to the device. 0, or an errno. */
+int cdevice_sync_file_system(int file);
+
 #endif

@@ -12,17 +12,25 @@ struct Disk: ParsableCommand {
 
   func run() throws {
     let figures = try DeviceProbe.measure(in: dir, quick ? .quick : .full)
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      print(String(decoding: try encoder.encode(figures), as: UTF8.self))
-    } else {
-      print(figures.table)
-    }
+    print(json ? try figures.json : figures.table)
   }
 }
 
 extension DeviceFigures {
+  var json: String {
+    get throws {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+      return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+  }
+
+  /// Prints them, and writes them to a file if one is named.
+  func write(json file: String?) throws {
+    print(table)
+    if let file { try (try json + "\n").write(toFile: file, atomically: true, encoding: .utf8) }
+  }
+
   /// A few lines for a terminal.
   var table: String {
     var lines = [

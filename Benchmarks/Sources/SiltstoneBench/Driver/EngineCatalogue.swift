@@ -13,24 +13,35 @@ enum EngineCatalogue {
   static func run(
     _ specification: RunSpecification, progress: @escaping @Sendable (UInt64) -> Void
   ) throws -> RunResult {
-    func run<Engine: KeyValueEngine>(_ engine: Engine.Type) throws -> RunResult {
+    try visit(specification.engine, Run(specification: specification, progress: progress))
+  }
+
+  private struct Run: EngineVisitor {
+    let specification: RunSpecification
+    let progress: @Sendable (UInt64) -> Void
+
+    func visit<Engine: KeyValueEngine>(_ engine: Engine.Type) throws -> RunResult {
       try RunDriver<Engine>(specification: specification, progress: progress).dispatch()
     }
-    switch specification.engine {
-    case "siltstone": return try run(SiltstoneEngine.self)
+  }
+
+  /// Hands the engine of this name to `visitor`, each in a call with concrete types.
+  static func visit<Visitor: EngineVisitor>(_ name: String, _ visitor: Visitor) throws -> Visitor.Result {
+    switch name {
+    case "siltstone": return try visitor.visit(SiltstoneEngine.self)
     #if PEER_ROCKSDB
-      case "rocksdb": return try run(RocksDBEngine.self)
+      case "rocksdb": return try visitor.visit(RocksDBEngine.self)
     #endif
     #if PEER_LEVELDB
-      case "leveldb": return try run(LevelDBEngine.self)
+      case "leveldb": return try visitor.visit(LevelDBEngine.self)
     #endif
     #if PEER_LMDB
-      case "lmdb": return try run(LMDBEngine.self)
+      case "lmdb": return try visitor.visit(LMDBEngine.self)
     #endif
     #if PEER_SQLITE
-      case "sqlite": return try run(SQLiteEngine.self)
+      case "sqlite": return try visitor.visit(SQLiteEngine.self)
     #endif
-    default: throw BenchError("this build has no engine called \(specification.engine)")
+    default: throw BenchError("this build has no engine called \(name)")
     }
   }
 
@@ -56,6 +67,12 @@ enum EngineCatalogue {
   #endif
 }
 
+/// Something to do with an engine whose type is known by name only.
+protocol EngineVisitor {
+  associatedtype Result
+  func visit<Engine: KeyValueEngine>(_ engine: Engine.Type) throws -> Result
+}
+
 extension RunDriver {
   /// Every workload by its name, each a call with concrete types, so that the compiler can specialise it.
   func dispatch() throws -> RunResult {
@@ -67,7 +84,28 @@ extension RunDriver {
     case .fillrandom, .fillsync: return try run(Fill(specification, .random))
     case .filluniquerandom: return try run(Fill(specification, .permuted))
     case .overwrite: return try run(Overwrite(specification))
-    default: throw BenchError("\(kind.rawValue) is not made yet")
+    case .readrandom: return try run(Reads(specification, .point(missing: false)))
+    case .readmissing: return try run(Reads(specification, .point(missing: true)))
+    case .multireadrandom: return try run(Reads(specification, .multi))
+    case .seekrandom: return try run(Reads(specification, .seek))
+    case .readseq: return try run(Reads(specification, .scan(reverse: false)))
+    case .readreverse: return try run(Reads(specification, .scan(reverse: true)))
+    case .readwhilewriting: return try run(ReadWhileWriting(specification))
+    case .deleterandom: return try run(DeleteRandom(specification))
+    case .compact: return try run(Compact(specification))
+    case .ycsbA: return try run(YCSB(specification, .a))
+    case .ycsbB: return try run(YCSB(specification, .b))
+    case .ycsbC: return try run(YCSB(specification, .c))
+    case .ycsbD: return try run(YCSB(specification, .d))
+    case .ycsbE: return try run(YCSB(specification, .e))
+    case .ycsbF: return try run(YCSB(specification, .f))
+    case .queue: return try run(Queue(specification))
+    case .timeseries: return try run(TimeSeries(specification))
+    case .largevalue: return try run(LargeValues(specification))
+    case .stall: return try run(Stall(specification))
+    case .recover: return try recover()
+    case .fillProcesses: return try fillProcesses()
+    case .disk: throw BenchError("disk is measured without an engine: siltstone-bench disk")
     }
   }
 }

@@ -11,15 +11,17 @@ struct RunDriver<Engine: KeyValueEngine> {
 
   func run<Load: Workload>(_ workload: Load) throws -> RunResult {
     let directory = specification.directory
-    try? FileManager.default.removeItem(atPath: directory)
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    try clearDirectory()
     let harness = try harnessNanoseconds(workload)
     let engine = try Engine(directory: directory, specification: specification)
     try workload.prepare(engine)
 
     var result = RunResult(engine: engine.identity, specification: specification)
-    let measured = try measure(workload, on: engine, specification.operationCount, &result)
-    if specification.isWriting { try engine.settle() }
+    let measured = try measure(workload, on: engine, &result)
+    if specification.isWriting {
+      try engine.settle()
+      FileSystem.sync(directory)
+    }
     note(settled: .current(), .current(of: directory), since: measured, &result)
     PerfControl.disable()
     for (name, value) in engine.internals { result.extra["engine." + name] = value }
@@ -30,37 +32,48 @@ struct RunDriver<Engine: KeyValueEngine> {
     return result
   }
 
+  func clearDirectory() throws {
+    try? FileManager.default.removeItem(atPath: specification.directory)
+    try FileManager.default.createDirectory(atPath: specification.directory, withIntermediateDirectories: true)
+  }
+
   /// Where the measured phase began.
-  private struct Beginning {
-    var usage: ProcessUsage
-    var device: DeviceUsage
-    var sampler: Sampler
+  struct Beginning {
+    let usage = ProcessUsage.current()
+    let device: DeviceUsage
+    let sampler: Sampler
+
+    init(
+      _ specification: RunSpecification, _ counters: [OperationCounter] = [],
+      report: @escaping @Sendable (UInt64) -> Void
+    ) {
+      device = DeviceUsage.current(of: specification.directory)
+      sampler = Sampler(counters, from: usage, report: report)
+    }
   }
 
   private func measure<Load: Workload, Subject: KeyValueEngine>(
-    _ workload: Load, on engine: Subject, _ operations: UInt64, _ result: inout RunResult
+    _ workload: Load, on engine: Subject, _ result: inout RunResult
   ) throws -> Beginning {
-    let crew = Crew(specification, workload, operations: operations)
+    let crew = Crew(specification, workload)
     PerfControl.enable()
-    let begin = ProcessUsage.current()
-    let device = DeviceUsage.current(of: specification.directory)
-    let sampler = Sampler(crew.counters, from: begin, report: progress)
+    let begin = Beginning(specification, crew.counters, report: progress)
     try crew.work(on: engine)
     let end = ProcessUsage.current()
     crew.note(in: &result)
-    result.seconds = Clock.seconds(from: begin.nanoseconds, to: end.nanoseconds)
-    result.processorNanoseconds = end.processorNanoseconds - begin.processorNanoseconds
-    return Beginning(usage: begin, device: device, sampler: sampler)
+    result.seconds = Clock.seconds(from: begin.usage.nanoseconds, to: end.nanoseconds)
+    result.processorNanoseconds = end.processorNanoseconds - begin.usage.processorNanoseconds
+    return begin
   }
 
-  private func note(
+  func note(
     settled end: ProcessUsage, _ device: DeviceUsage, since begin: Beginning, _ result: inout RunResult
   ) {
     result.settledSeconds = Clock.seconds(from: begin.usage.nanoseconds, to: end.nanoseconds)
     result.settledProcessorNanoseconds = end.processorNanoseconds - begin.usage.processorNanoseconds
     result.systemNanoseconds = end.systemNanoseconds - begin.usage.systemNanoseconds
     result.peakMemoryBytes = end.peakResidentBytes
-    result.processBytesWritten = end.bytesWritten - min(begin.usage.bytesWritten, end.bytesWritten)
+    result.processBytesWritten = end.bytesWritten(since: begin.usage)
     result.processBytesRead = end.bytesRead - begin.usage.bytesRead
     result.deviceBytesWritten = device.bytesWritten - begin.device.bytesWritten
     result.deviceBytesRead = device.bytesRead - begin.device.bytesRead
@@ -68,13 +81,13 @@ struct RunDriver<Engine: KeyValueEngine> {
   }
 
   /// What the harness spends on one operation: the same work on an engine that does nothing.
-  private func harnessNanoseconds<Load: Workload>(_ workload: Load) throws -> Double {
+  func harnessNanoseconds<Load: Workload>(_ workload: Load) throws -> Double {
     let operations = min(specification.operationCount, 200_000)
     var sample = specification
     sample.operations = operations
     sample.rate = nil
     sample.seconds = nil
-    let crew = Crew(sample, workload, operations: operations)
+    let crew = Crew(sample, workload)
     let begin = Clock.processorNanoseconds()
     try crew.work(on: NullEngine())
     let spent = Clock.processorNanoseconds() - begin
@@ -102,9 +115,7 @@ final class Crew<Load: Workload>: Sendable {
   }
   private let sum: Mutex<Sum>
 
-  init(_ specification: RunSpecification, _ workload: Load, operations: UInt64) {
-    var specification = specification
-    specification.operations = operations
+  init(_ specification: RunSpecification, _ workload: Load) {
     self.specification = specification
     self.workload = workload
     counters = (0..<specification.threads).map { _ in OperationCounter() }
@@ -115,12 +126,11 @@ final class Crew<Load: Workload>: Sendable {
     let deadline = specification.seconds.map { Clock.nanoseconds() + UInt64($0 * 1e9) } ?? .max
     try Threads.run(specification.threads + workload.bystanders) { index in
       defer { if index < self.specification.threads { self.leave() } }
-      let session = try engine.makeSession()
       var worker = Worker(
         index: index, of: self.specification.threads, self.specification,
         progress: index < self.counters.count ? self.counters[index] : OperationCounter(),
         deadline: deadline, over: self.over)
-      try self.workload.work(session, &worker)
+      try self.workload.work(on: engine, &worker)
       self.add(worker.recorder, isBystander: worker.isBystander)
     }
   }

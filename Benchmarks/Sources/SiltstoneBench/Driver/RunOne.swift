@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 
 /// One run in a process of its own, started by the comparison: takes a specification as JSON, prints `progress N` lines
-/// and then `result JSON` on standard output.
+/// and then `result JSON` on standard output, or `omitted REASON` if the engine cannot do what the workload is about.
 struct RunOne: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run-one", abstract: "One run, in this process: what the comparison starts.", shouldDisplay: false)
@@ -10,13 +10,12 @@ struct RunOne: ParsableCommand {
   @Argument(help: "The specification, as JSON.") var specification: String
 
   func run() throws {
-    let specification = try JSONDecoder().decode(RunSpecification.self, from: Data(specification.utf8))
-    let result = try EngineCatalogue.run(specification) { RunOne.print("progress \($0)") }
-    RunOne.print("result " + String(decoding: try JSONEncoder().encode(result), as: UTF8.self))
-  }
-
-  /// A line, at once: the reader of a pipe waits for it.
-  private static func print(_ line: String) {
-    FileHandle.standardOutput.write(Data((line + "\n").utf8))
+    let specification = try RunSpecification(json: specification)
+    do {
+      let result = try EngineCatalogue.run(specification) { ParentProcess.send("progress \($0)") }
+      ParentProcess.send("result " + String(decoding: try JSONEncoder().encode(result), as: UTF8.self))
+    } catch let reason as NotApplicable {
+      ParentProcess.send("omitted \(reason)")
+    }
   }
 }

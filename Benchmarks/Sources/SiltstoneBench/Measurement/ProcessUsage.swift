@@ -6,7 +6,9 @@ struct ProcessUsage: Sendable {
   var userNanoseconds: UInt64 = 0
   var systemNanoseconds: UInt64 = 0
   var bytesRead: UInt64 = 0
-  var bytesWritten: UInt64 = 0
+  /// What was written and then cancelled (a file removed before its pages reached the disk) was not written, so this may
+  /// fall: a process that removes another's fresh files cancels what it never wrote.
+  var bytesWritten: Int64 = 0
   var residentBytes: UInt64 = 0
   var peakResidentBytes: UInt64 = 0
 
@@ -22,11 +24,13 @@ struct ProcessUsage: Sendable {
     usage.peakResidentBytes = UInt64(resources.ru_maxrss) * 1024
     let io = ProcFile.numbers("/proc/self/io")
     usage.bytesRead = io["read_bytes"] ?? 0
-    // What was written and then cancelled (a file removed before its pages reached the disk) was not written.
-    usage.bytesWritten = (io["write_bytes"] ?? 0) - min(io["cancelled_write_bytes"] ?? 0, io["write_bytes"] ?? 0)
+    usage.bytesWritten = Int64(io["write_bytes"] ?? 0) - Int64(io["cancelled_write_bytes"] ?? 0)
     usage.residentBytes = (ProcFile.numbers("/proc/self/status")["VmRSS"] ?? 0) * 1024
     return usage
   }
+
+  /// Bytes written since `begin`.
+  func bytesWritten(since begin: ProcessUsage) -> UInt64 { UInt64(max(0, bytesWritten - begin.bytesWritten)) }
 
   private static func nanoseconds(_ time: timeval) -> UInt64 {
     UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_usec) * 1_000

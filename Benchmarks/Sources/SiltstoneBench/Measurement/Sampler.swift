@@ -44,7 +44,7 @@ final class Sampler: Sendable {
         RunResult.TimelinePoint(
           second: Clock.seconds(from: begin, to: usage.nanoseconds), operations: operations - state.lastOperations,
           processorNanoseconds: usage.processorNanoseconds - state.last.processorNanoseconds,
-          bytesWritten: usage.bytesWritten - min(usage.bytesWritten, state.last.bytesWritten),
+          bytesWritten: usage.bytesWritten(since: state.last),
           residentBytes: usage.residentBytes))
       state.last = usage
       state.lastOperations = operations
