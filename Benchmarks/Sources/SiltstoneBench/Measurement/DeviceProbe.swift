@@ -78,7 +78,7 @@ struct DeviceProbe: ~Copyable {
     let limit = try sampleLimit()
     // As engines and file systems do for a log: blocks are reserved first, so that writing only writes.
     _ = posix_fallocate(file, 0, off_t(limit))
-    let queue = try DeviceQueue(file, depth: DeviceProbe.sequentialDepth, pieceBytes: pieceBytes) { buffer in
+    var queue = try DeviceQueue(file, depth: DeviceProbe.sequentialDepth, pieceBytes: pieceBytes) { buffer in
       // Noise, so that no device can store it in less space than it takes.
       var noise = Noise(seed: 1)
       for offset in stride(from: 0, to: buffer.count, by: 8) {
@@ -115,7 +115,7 @@ struct DeviceProbe: ~Copyable {
     let pieceBytes = UInt64(DeviceProbe.sequentialPieceBytes)
     let sampleBytes = sampleBytes
     forgetCached()
-    let queue = try DeviceQueue(file, depth: DeviceProbe.sequentialDepth, pieceBytes: Int(pieceBytes))
+    var queue = try DeviceQueue(file, depth: DeviceProbe.sequentialDepth, pieceBytes: Int(pieceBytes))
     var position: UInt64 = 0
     let begin = Clock.nanoseconds()
     let deadline = begin + UInt64(scope.sequentialSeconds * 1e9)
@@ -145,7 +145,7 @@ struct DeviceProbe: ~Copyable {
     let pieceBytes = DeviceProbe.randomPieceBytes
     let pieces = sampleBytes / UInt64(pieceBytes)
     forgetCached()
-    let queue = try DeviceQueue(file, depth: depth, pieceBytes: pieceBytes)
+    var queue = try DeviceQueue(file, depth: depth, pieceBytes: pieceBytes)
     var latencies = LatencyRecorder.emptyHistogram
     var noise = Noise(seed: UInt64(depth))
     let begin = Clock.nanoseconds()

@@ -9,6 +9,8 @@ struct DeviceQueue: ~Copyable {
   /// `depth` buffers, one behind the other; the tag of an operation is the number of its buffer.
   private let buffers: UnsafeMutableRawPointer
   private let begins: UnsafeMutablePointer<UInt64>
+  /// Operations may be in flight that nobody will hear of.
+  private var isBroken = false
 
   /// Each operation moves `pieceBytes`. Writes take what `contents` puts into the buffers now, the same in each.
   init(
@@ -33,6 +35,7 @@ struct DeviceQueue: ~Copyable {
   }
 
   deinit {
+    if isBroken { return }  // the kernel may still write to the buffers
     cdevice_queue_destroy(queue)
     buffers.deallocate()
     begins.deallocate()
@@ -42,7 +45,7 @@ struct DeviceQueue: ~Copyable {
 
   /// Runs operations, always `depth` of them in flight, at the offsets that `next` gives until it gives nil. `completed`
   /// is told the nanoseconds from submission to completion, and the time.
-  func run(
+  mutating func run(
     _ direction: Direction, next: () -> UInt64?, completed: (_ elapsed: UInt64, _ now: UInt64) -> Void
   ) throws {
     var inFlight = 0
@@ -54,7 +57,10 @@ struct DeviceQueue: ~Copyable {
     }
     while inFlight > 0 {
       let broken = cdevice_queue_wait(queue)
-      if broken != 0 { throw DeviceQueue.error(direction, broken) }
+      if broken != 0 {
+        isBroken = true
+        throw DeviceQueue.error(direction, broken)
+      }
       var (tag, result): (UInt64, Int32) = (0, 0)
       // One at a time, and the next one submitted for it at once: taking all that have completed would leave the device
       // with less than `depth` in flight meanwhile.

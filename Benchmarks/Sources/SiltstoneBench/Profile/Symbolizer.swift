@@ -87,8 +87,10 @@ struct Symbolizer {
         stack.append(StackFrame(function: name, room: room))
         continue
       }
-      // What comes from elsewhere, such as the standard library, works for the room that it was inlined into.
-      var room = Room.unknown
+      // What comes from elsewhere, the standard library or the compiler itself, works for the room that it was inlined
+      // into or called from.
+      var room = stack.last.map(\.room) ?? Room.unknown
+      if Room.isService(room) { room = Room.unknown }
       for (function, file) in chain.reversed() {
         room = Room.of(source: file) ?? room
         let added = StackFrame(function: readable(function), room: room)
