@@ -2,7 +2,7 @@
  *
  * A probe is one `nop`. A note in the ELF file (`readelf -n`) says where it is, what it is called and where its
  * arguments are at that moment; whoever traces puts a breakpoint there. While nobody does, that is all: nothing is
- * computed, and nothing is tested.
+ * tested, and nothing is computed that does not stand ready.
  *
  *   .note.stapsdt   name size (4), descriptor size (4), type 3 (4), "stapsdt\0", then the descriptor, padded to 4:
  *                   address of the nop (8), address of .stapsdt.base (8), semaphore (8, none: 0),
