@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps peers build bench-build test run lint docs profile clean
+.PHONY: help deps peers build bench-build bench bench-full test run lint docs profile clean
 
 SWIFT ?= swift
 # Extra arguments of `siltstone demo`, for instance: make run DEMO='--events 1000000 --keep'
@@ -29,6 +29,8 @@ help:
 	@echo 'make docs    the documentation, as static pages in $(DOCS)/'
 	@echo 'make profile WORKLOAD=fillrandom   a flame graph and processor time by room, in $(PROFILE)/'
 	@echo 'make deps    install what is missing'
+	@echo 'make bench   install peers, compare with them for ten minutes, write $(BENCH)/report.html'
+	@echo 'make bench-full   the same for all workloads, with more keys: hours'
 	@echo 'make peers   install the engines to compare with'
 	@echo 'make bench-build   the comparison, Benchmarks/.build/release/siltstone-bench'
 	@echo 'make clean   remove everything that was built'
@@ -77,12 +79,14 @@ build: deps
 test: deps
 	$(SWIFT) build --product siltstone
 	$(SWIFT) test
+	cd Benchmarks && SILTSTONE_PEERS='$(PEERS)' $(SWIFT) test
 
 run: build
 	"$$($(SWIFT) build -c release --show-bin-path)/siltstone" demo $(DEMO)
 
 lint:
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
+	  Benchmarks/Tests
 
 # Without a plugin, so that the package has no dependency for it, and without the network.
 docs: deps
@@ -94,6 +98,22 @@ docs: deps
 	  --fallback-display-name Siltstone --fallback-bundle-identifier siltstone \
 	  --transform-for-static-hosting --output-path $(DOCS)
 	@echo 'to read them: python3 -m http.server -d $(DOCS), then http://localhost:8000/documentation/siltstone'
+
+# The comparison, in a directory below .build that is removed afterwards. Extra arguments, for instance:
+# make bench BENCH_ARGUMENTS='--workload fillrandom --keys 5000000'
+BENCH := bench
+BENCH_ARGUMENTS ?=
+bench_run = mkdir -p $(BENCH) .build && "$$(cd Benchmarks && $(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/siltstone-bench" \
+  --dir .build --json $(BENCH)/report.json --html $(BENCH)/report.html
+
+bench: peers
+	$(MAKE) --no-print-directory bench-build
+	$(bench_run) --keys 500000 --seconds 6 --rounds 3 \
+	  --workload fillrandom,fillseq,overwrite,fillsync,readrandom,seekrandom,readseq,queue $(BENCH_ARGUMENTS)
+
+bench-full: peers
+	$(MAKE) --no-print-directory bench-build
+	$(bench_run) --workload all --scale 5 --seconds 60 --rounds 5 $(BENCH_ARGUMENTS)
 
 # A flame graph of one workload, and where its processor time goes, for instance:
 # make profile WORKLOAD=readrandom KEYS=2000000 ENGINE=rocksdb
@@ -108,4 +128,4 @@ profile: bench-build
 	  --workload $(WORKLOAD) --engine $(ENGINE) $(if $(KEYS),--keys $(KEYS))
 
 clean:
-	rm -rf .build .build-* $(DOCS) $(PROFILE) Benchmarks/.build Benchmarks/.build-*
+	rm -rf .build .build-* $(DOCS) $(PROFILE) $(BENCH) Benchmarks/.build Benchmarks/.build-*
