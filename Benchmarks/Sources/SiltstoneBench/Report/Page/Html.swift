@@ -33,7 +33,12 @@ enum EngineName {
     "siltstone": "Siltstone", "rocksdb": "RocksDB", "leveldb": "LevelDB", "lmdb": "LMDB", "sqlite": "SQLite",
   ]
 
-  static func title(_ engine: String) -> String { titles[engine] ?? engine }
+  /// A second build of an engine has a name like `rocksdb-10.4`.
+  static func title(_ engine: String) -> String {
+    let parts = engine.split(separator: "-", maxSplits: 1).map(String.init)
+    guard let name = parts.first.flatMap({ titles[$0] }) else { return engine }
+    return parts.count == 1 ? name : name + " " + parts[1]
+  }
 
   /// `A`, `A and B`, `A, B and C`.
   static func list(_ engines: [String]) -> String {
