@@ -138,12 +138,13 @@ enum PageStyle {
     details { margin-top: 14px; }
     summary { cursor: pointer; font-weight: 600; margin-bottom: 8px; }
     .figures table { min-width: min(100%, 560px); }
-    .figures thead th + th { text-align: right; }
+    .figures thead tr:first-child th + th { border-bottom: 0; padding-bottom: 0; text-align: center; }
+    .figures thead th { vertical-align: bottom; }
+    .figures .columns th { text-align: right; font-size: 12px; font-weight: 400; color: var(--faint); padding-top: 0; }
     .figures td { text-align: right; }
     .figures .value { font-weight: 500; padding-left: 18px; padding-right: 4px; }
     .figures .spread, .figures .ratio { color: var(--faint); font-size: 13px; padding-left: 7px; padding-right: 4px; }
     .figures .ratio { color: var(--soft); padding-right: 10px; }
-    .figures thead th + th { padding-right: 10px; }
     .figures th[title] { cursor: help; }
     .figures .spread.uncertain { color: var(--warn); font-weight: 600; }
     .tablenote { font-size: 13px; color: var(--soft); margin-top: 8px; }

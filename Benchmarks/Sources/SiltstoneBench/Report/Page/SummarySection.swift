@@ -117,7 +117,7 @@ struct SummarySection {
       tag("b") { ratio }
       tag("small") {
         ratio == value ? (isBase ? "baseline" : "") : value
-        if cell.isWide { tag("em") { " ±\(Html.micro(Format.spread(cell.spread)))" } }
+        if cell.isWide { tag("em") { " \u{2195}\(Html.micro(Format.spread(cell.spread)))" } }
       }
     }
   }
@@ -150,7 +150,7 @@ struct SummarySection {
           step.1
         }
       }
-      tag("span") { "±: the runs lie more than 25 % apart" }
+      tag("span") { "\u{2195} the runs lie this far apart, more than 25 %" }
     }
   }
 }

@@ -147,7 +147,7 @@ struct WorkloadSection {
     let wide = groups.compactMap { group -> String? in
       let figures = WorkloadSection.noted.compactMap { figure -> String? in
         let cell = comparison.cell(figure, group)
-        return cell.isWide ? "\(figure.name) ±\(Html.micro(Format.spread(cell.spread)))" : nil
+        return cell.isWide ? "\(figure.name) \(Html.micro(Format.spread(cell.spread)))" : nil
       }
       return figures.isEmpty ? nil : "\(EngineName.title(group.engine)): \(figures.joined(separator: ", "))"
     }
