@@ -137,9 +137,15 @@
         .init("background jobs", "\(Self.backgroundJobs(specification)), of which one flushes"),
         .init("writes", "log on, pipelined, \(specification.durability == .synced ? "sync" : "no sync")"),
         .init("bytes per sync", "1 MiB"),
-        .init("the same in db_bench", "--options_file=\(optionsFile ?? "?") --cache_size=\(specification.cacheBytes)"),
+        .init("the same in db_bench", dbBenchFlags),
       ]
       return engine
+    }
+
+    /// `db_bench` takes all settings from the file that the library wrote, except those that are objects.
+    private var dbBenchFlags: String {
+      "--options_file=\(optionsFile ?? "?") --cache_size=\(specification.cacheBytes) "
+        + "--bloom_bits=\(specification.filterBitsPerKey) --sync=\(specification.durability == .synced)"
     }
 
     /// The library writes its version, with all settings in effect, into a file of the database.
