@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps peers build bench-build test run lint docs clean
+.PHONY: help deps peers build bench-build test run lint docs profile clean
 
 SWIFT ?= swift
 # Extra arguments of `siltstone demo`, for instance: make run DEMO='--events 1000000 --keep'
@@ -28,6 +28,7 @@ help:
 	@echo 'make build   the optimised tool, .build/release/siltstone'
 	@echo 'make lint    check the formatting'
 	@echo 'make docs    the documentation, as static pages in $(DOCS)/'
+	@echo 'make profile WORKLOAD=fillrandom   a flame graph and processor time by room, in $(PROFILE)/'
 	@echo 'make deps    install what is missing'
 	@echo 'make peers   install the engines to compare with'
 	@echo 'make bench-build   the comparison, Benchmarks/.build/release/siltstone-bench'
@@ -104,5 +105,17 @@ docs: deps
 	  --transform-for-static-hosting --output-path $(DOCS)
 	@echo 'to read them: python3 -m http.server -d $(DOCS), then http://localhost:8000/documentation/siltstone'
 
+# A flame graph of one workload, and where its processor time goes, for instance:
+# make profile WORKLOAD=readrandom KEYS=2000000 ENGINE=rocksdb
+WORKLOAD ?= fillrandom
+ENGINE ?= siltstone
+KEYS ?=
+PROFILE := profile
+
+profile: bench-build
+	@command -v perf >/dev/null || { $(call install,linux-perf); }
+	"$$(cd Benchmarks && $(SWIFT) build -c release --show-bin-path)/siltstone-bench" profile --output $(PROFILE) \
+	  --workload $(WORKLOAD) --engine $(ENGINE) $(if $(KEYS),--keys $(KEYS))
+
 clean:
-	rm -rf .build .build-* $(DOCS) Benchmarks/.build Benchmarks/.build-*
+	rm -rf .build .build-* $(DOCS) $(PROFILE) Benchmarks/.build Benchmarks/.build-*

@@ -59,9 +59,11 @@ let package = Package(
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: present.map(\.target) + [
+    .target(name: "CDevice", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
     .executableTarget(
       name: "SiltstoneBench",
       dependencies: [
+        "CDevice",
         .product(name: "Siltstone", package: "siltstone"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),

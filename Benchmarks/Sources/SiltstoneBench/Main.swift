@@ -5,5 +5,8 @@ struct SiltstoneBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "siltstone-bench",
     abstract: "The same workloads through Siltstone and its peers, side by side, and held against the disk.",
-    subcommands: [RunOne.self, RecoverWriter.self, FillProcess.self])
+    subcommands: [
+      CompareCommand.self, ReportCommand.self, Disk.self, ProfileRun.self, FlameGraphCommand.self, RunOne.self,
+      RecoverWriter.self, FillProcess.self,
+    ], defaultSubcommand: CompareCommand.self)
 }

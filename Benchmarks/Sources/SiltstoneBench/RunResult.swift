@@ -27,7 +27,7 @@ struct RunResult: Codable, Sendable {
   var found: UInt64 = 0
   /// From the first operation to the last acknowledgement.
   var seconds = 0.0
-  /// The same, until everything is flushed and no compaction is due.
+  /// The same, until everything is flushed, no compaction is due, and nothing waits in the page cache.
   var settledSeconds = 0.0
 
   // MARK: What it cost

@@ -23,6 +23,8 @@ struct ComparisonReport: Codable, Sendable {
     var engine: String
     var workload: String
     var reason: String
+    /// It was tried and failed, rather than being beyond the engine.
+    var isFailure = false
   }
 
   struct Machine: Codable, Sendable {

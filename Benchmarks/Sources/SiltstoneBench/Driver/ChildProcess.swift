@@ -7,13 +7,13 @@ final class ChildProcess: @unchecked Sendable {
   private let output: UnsafeMutablePointer<FILE>
   private let name: String
 
-  /// Starts a subcommand.
-  init(_ arguments: [String]) throws {
+  /// Starts a subcommand, of this program or of another build of it.
+  init(_ arguments: [String], executable: String? = nil) throws {
     name = arguments[0]
     // A child that has died shows in what it did not say; writing to it must not end this process.
     signal(SIGPIPE, SIG_IGN)
     let pipe = Pipe()
-    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.executableURL = URL(fileURLWithPath: executable ?? "/proc/self/exe").resolvingSymlinksInPath()
     process.arguments = arguments
     process.standardInput = input
     process.standardOutput = pipe
@@ -44,9 +44,16 @@ final class ChildProcess: @unchecked Sendable {
     throw BenchError("\(name): the process failed")
   }
 
-  enum Ending: Equatable {
+  enum Ending: Equatable, CustomStringConvertible {
     case exit(Int32)
     case signal(Int32)
+
+    var description: String {
+      switch self {
+      case .exit(let status): "exit status \(status)"
+      case .signal(let number): "killed by signal \(number)"
+      }
+    }
   }
 
   /// Closes its input and waits for its end.

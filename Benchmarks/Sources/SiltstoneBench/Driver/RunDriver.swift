@@ -17,9 +17,13 @@ struct RunDriver<Engine: KeyValueEngine> {
     try workload.prepare(engine)
 
     var result = RunResult(engine: engine.identity, specification: specification)
-    let measured = try measure(workload, on: engine, specification.operationCount, &result)
-    if specification.isWriting { try engine.settle() }
+    let measured = try measure(workload, on: engine, &result)
+    if specification.isWriting {
+      try engine.settle()
+      FileSystem.sync(directory)
+    }
     note(settled: .current(), .current(of: directory), since: measured, &result)
+    PerfControl.disable()
     for (name, value) in engine.internals { result.extra["engine." + name] = value }
     result.liveBytes = workload.liveBytes(after: result.operations)
     try engine.close()
@@ -49,9 +53,10 @@ struct RunDriver<Engine: KeyValueEngine> {
   }
 
   private func measure<Load: Workload, Subject: KeyValueEngine>(
-    _ workload: Load, on engine: Subject, _ operations: UInt64, _ result: inout RunResult
+    _ workload: Load, on engine: Subject, _ result: inout RunResult
   ) throws -> Beginning {
-    let crew = Crew(specification, workload, operations: operations)
+    let crew = Crew(specification, workload)
+    PerfControl.enable()
     let begin = Beginning(specification, crew.counters, report: progress)
     try crew.work(on: engine)
     let end = ProcessUsage.current()
@@ -82,7 +87,7 @@ struct RunDriver<Engine: KeyValueEngine> {
     sample.operations = operations
     sample.rate = nil
     sample.seconds = nil
-    let crew = Crew(sample, workload, operations: operations)
+    let crew = Crew(sample, workload)
     let begin = Clock.processorNanoseconds()
     try crew.work(on: NullEngine())
     let spent = Clock.processorNanoseconds() - begin
@@ -110,9 +115,7 @@ final class Crew<Load: Workload>: Sendable {
   }
   private let sum: Mutex<Sum>
 
-  init(_ specification: RunSpecification, _ workload: Load, operations: UInt64) {
-    var specification = specification
-    specification.operations = operations
+  init(_ specification: RunSpecification, _ workload: Load) {
     self.specification = specification
     self.workload = workload
     counters = (0..<specification.threads).map { _ in OperationCounter() }
@@ -123,12 +126,11 @@ final class Crew<Load: Workload>: Sendable {
     let deadline = specification.seconds.map { Clock.nanoseconds() + UInt64($0 * 1e9) } ?? .max
     try Threads.run(specification.threads + workload.bystanders) { index in
       defer { if index < self.specification.threads { self.leave() } }
-      let session = try engine.makeSession()
       var worker = Worker(
         index: index, of: self.specification.threads, self.specification,
         progress: index < self.counters.count ? self.counters[index] : OperationCounter(),
         deadline: deadline, over: self.over)
-      try self.workload.work(session, &worker)
+      try self.workload.work(on: engine, &worker)
       self.add(worker.recorder, isBystander: worker.isBystander)
     }
   }

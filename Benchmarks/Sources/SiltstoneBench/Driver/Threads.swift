@@ -20,9 +20,7 @@ enum Threads {
       let crew = Crew(group: group, body: body)
       for index in 0..<count {
         group.enter()
-        let thread = Thread { crew.work(index) }
-        thread.name = "bench-\(index)"
-        thread.start()
+        Thread { crew.work(index) }.start()
       }
       group.wait()
       failure.withLock { $0 = crew.failure }
@@ -44,6 +42,7 @@ enum Threads {
 
     func work(_ index: Int) {
       defer { group.leave() }
+      Thread.current.name = "bench-\(index)"  // for profilers; it takes effect only from the thread itself
       do { try body(index) } catch { first.withLock { $0 = $0 ?? error } }
     }
   }

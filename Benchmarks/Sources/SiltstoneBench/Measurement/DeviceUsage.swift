@@ -1,3 +1,4 @@
+import CDevice
 import Foundation
 
 /// What went to and came from the device that holds a directory, by the kernel's account of the device.
@@ -36,5 +37,17 @@ enum DirectorySize {
       if lstat(path + "/" + name, &status) == 0 { total += UInt64(status.st_blocks) * 512 }
     }
     return total
+  }
+}
+
+/// The file system that holds a directory.
+enum FileSystem {
+  /// Brings everything that waits in the page cache to the device. Engines that write past the page cache have nothing
+  /// there; the others would otherwise leave the greater part of a short run's cost to be paid when it is over.
+  static func sync(_ directory: String) {
+    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if descriptor < 0 { return }
+    defer { close(descriptor) }
+    _ = cdevice_sync_file_system(descriptor)
   }
 }

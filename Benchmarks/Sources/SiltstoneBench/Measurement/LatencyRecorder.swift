@@ -4,9 +4,7 @@ import Synchronization
 /// What one thread measures of its own work: a histogram of latencies, and how much it did. The count is also read by
 /// the sampler's thread, once a second.
 struct LatencyRecorder: ~Copyable {
-  /// HdrHistogram up to 1,000 s, to three digits.
-  private(set) var histogram = Histogram<UInt64>(
-    highestTrackableValue: 1_000_000_000_000, numberOfSignificantValueDigits: .three)
+  private(set) var histogram = LatencyRecorder.emptyHistogram
   private(set) var payloadBytes: UInt64 = 0
   private(set) var found: UInt64 = 0
   private(set) var stalledNanoseconds: UInt64 = 0
@@ -15,6 +13,11 @@ struct LatencyRecorder: ~Copyable {
   private(set) var lastNanoseconds: UInt64
   private let progress: OperationCounter
   private let deadline: UInt64
+
+  /// HdrHistogram up to 1,000 s, to three digits.
+  static var emptyHistogram: Histogram<UInt64> {
+    Histogram(highestTrackableValue: 1_000_000_000_000, numberOfSignificantValueDigits: .three)
+  }
 
   /// A caller that waits this long has been stalled.
   static let stallNanoseconds: UInt64 = 10_000_000

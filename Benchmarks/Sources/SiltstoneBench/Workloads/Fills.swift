@@ -62,8 +62,13 @@ struct Fill: Workload {
 /// How many distinct keys random puts touch: counted, by drawing them once more.
 enum DistinctKeys {
   static func count(_ specification: RunSpecification, operations: UInt64) -> UInt64 {
-    var seen = [UInt64](repeating: 0, count: Int(specification.keys / 64 + 1))
     var distinct: UInt64 = 0
+    forEach(specification, operations: operations) { _ in distinct += 1 }
+    return distinct
+  }
+
+  static func forEach(_ specification: RunSpecification, operations: UInt64, _ body: (UInt64) -> Void) {
+    var seen = [UInt64](repeating: 0, count: Int(specification.keys / 64 + 1))
     // The share of each thread, as `Worker` seeds and cuts it; a run that was cut short by time is shared out evenly.
     for thread in 0..<specification.threads {
       var noise = Noise(seed: Worker.seed(specification, thread))
@@ -73,11 +78,10 @@ enum DistinctKeys {
       for _ in 0..<share {
         let number = noise.next(below: specification.keys)
         let (word, bit) = (Int(number / 64), UInt64(1) << (number % 64))
-        if seen[word] & bit == 0 { distinct += 1 }
+        if seen[word] & bit == 0 { body(number) }
         seen[word] |= bit
       }
     }
-    return distinct
   }
 }
 

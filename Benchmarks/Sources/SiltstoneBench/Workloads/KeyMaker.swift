@@ -3,14 +3,23 @@
 struct KeyMaker: ~Copyable {
   let keyBytes: Int
   private let base: UnsafeMutableRawPointer
+  /// The same with another last byte, for keys that are missing.
+  private let missing: UnsafeMutableRawPointer
 
   init(keyBytes: Int) {
     self.keyBytes = keyBytes
-    base = .allocate(byteCount: max(keyBytes, 8), alignment: 16)
-    base.initializeMemory(as: UInt8.self, repeating: UInt8(ascii: "0"), count: max(keyBytes, 8))
+    let room = max(keyBytes, 8)
+    base = .allocate(byteCount: room, alignment: 16)
+    base.initializeMemory(as: UInt8.self, repeating: UInt8(ascii: "0"), count: room)
+    missing = .allocate(byteCount: room, alignment: 16)
+    missing.copyMemory(from: base, byteCount: room)
+    missing.storeBytes(of: UInt8(ascii: "1"), toByteOffset: keyBytes - 1, as: UInt8.self)
   }
 
-  deinit { base.deallocate() }
+  deinit {
+    base.deallocate()
+    missing.deallocate()
+  }
 
   /// The key of this number. Valid until the next call.
   @inline(__always)
@@ -25,6 +34,14 @@ struct KeyMaker: ~Copyable {
       }
     }
     return UnsafeRawBufferPointer(start: base, count: keyBytes)
+  }
+
+  /// A key right behind that of this number, which no number has. REQUIRES: keys of nine bytes and more.
+  @inline(__always)
+  mutating func makeMissing(_ number: UInt64) -> UnsafeRawBufferPointer {
+    precondition(keyBytes > 8)
+    missing.storeBytes(of: number.bigEndian, as: UInt64.self)
+    return UnsafeRawBufferPointer(start: missing, count: keyBytes)
   }
 
   /// The key of two numbers, one behind the other, for keys of 16 bytes and more.

@@ -5,7 +5,9 @@ protocol Workload: Sendable {
   /// Brings the database into the state in which the measured phase finds it. Not measured.
   func prepare<Engine: KeyValueEngine>(_ engine: Engine) throws
 
-  /// One thread's share of the measured phase.
+  /// One thread's share of the measured phase. Most workloads need no more than a session.
+  func work<Engine: KeyValueEngine>(on engine: Engine, _ worker: inout Worker) throws
+  /// The same, through a session.
   func work<Session: EngineSession>(_ session: Session, _ worker: inout Worker) throws
 
   /// Threads beside those that are measured, until those have finished: `Worker.isBystander` tells them.
@@ -17,6 +19,15 @@ protocol Workload: Sendable {
 
 extension Workload {
   func prepare<Engine: KeyValueEngine>(_ engine: Engine) throws {}
+
+  func work<Engine: KeyValueEngine>(on engine: Engine, _ worker: inout Worker) throws {
+    try work(try engine.makeSession(), &worker)
+  }
+
+  func work<Session: EngineSession>(_ session: Session, _ worker: inout Worker) throws {
+    preconditionFailure("a workload has one of the two")
+  }
+
   var bystanders: Int { 0 }
 }
 

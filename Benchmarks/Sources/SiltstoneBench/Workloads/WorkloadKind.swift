@@ -76,6 +76,11 @@ enum WorkloadKind: String, CaseIterable, Codable, Sendable {
   }
 }
 
+extension WorkloadKind {
+  /// Where the work of an operation may grow with the number of those before it, time ends the run, not their number.
+  var defaultSeconds: Double? { self == .queue ? 10 : nil }
+}
+
 extension RunSpecification {
   var isWriting: Bool { WorkloadKind(rawValue: workload)?.isWriting ?? false }
   var hasCompressibleValues: Bool { workload != WorkloadKind.largevalue.rawValue }
