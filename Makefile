@@ -16,10 +16,11 @@ DOCS := docs
 # Benchmarks/Package.swift). LevelDB brings no file for pkg-config.
 PEERS = $(shell pkg-config --exists rocksdb && echo rocksdb; pkg-config --exists lmdb && echo lmdb; \
   pkg-config --exists sqlite3 && echo sqlite; test -e /usr/include/leveldb/c.h && echo leveldb)
-# Where Benchmarks/ is built, and where the loader finds a RocksDB that does not lie in the system's places.
+# Where Benchmarks/ is built.
 BENCH_BUILD ?= .build
-BENCH_FLAGS = -c release --scratch-path $(BENCH_BUILD) \
-  $(addprefix -Xlinker -rpath -Xlinker ,$(shell pkg-config --libs-only-L rocksdb 2>/dev/null | sed 's/-L//g'))
+# Where pkg-config found RocksDB, if that is not where the linker looks anyway.
+ROCKSDB_PLACE = $(shell pkg-config --libs-only-L rocksdb 2>/dev/null | sed -n 's/^-L\([^ ]*\).*/\1/p')
+BENCH_FLAGS = -c release --scratch-path $(BENCH_BUILD) $(addprefix -Xlinker -rpath -Xlinker ,$(ROCKSDB_PLACE))
 
 help:
 	@echo 'make run     install what is missing, build, ingest real and generated data, print what was measured'
@@ -69,8 +70,17 @@ peers: deps
 # With another RocksDB than the packaged one, in a place of its own, so that both can be compared in one run (as
 # `--engine rocksdb,rocksdb@Benchmarks/.build-rocksdb/release/siltstone-bench`):
 #   PKG_CONFIG_PATH=/opt/rocksdb/lib/pkgconfig make bench-build BENCH_BUILD=.build-rocksdb
+# SwiftPM puts the system's libraries first, where the linker would take the packaged one all the same; so it gets a
+# name that there is nowhere else.
 bench-build: deps
-	cd Benchmarks && SILTSTONE_PEERS='$(PEERS)' $(SWIFT) build $(BENCH_FLAGS) --product siltstone-bench
+	@if [ -n '$(ROCKSDB_PLACE)' ]; then \
+	  place='$(CURDIR)/Benchmarks/$(BENCH_BUILD)/rocksdb'; mkdir -p "$$place"; \
+	  ln -sf '$(ROCKSDB_PLACE)/librocksdb.so' "$$place/libsiltstone-rocksdb.so"; \
+	  printf 'Name: rocksdb\nDescription: RocksDB\nVersion: %s\nCflags: %s\nLibs: -L%s -lsiltstone-rocksdb\n' \
+	    "$$(pkg-config --modversion rocksdb)" "$$(pkg-config --cflags rocksdb)" "$$place" >"$$place/rocksdb.pc"; \
+	fi
+	cd Benchmarks && $(if $(ROCKSDB_PLACE),PKG_CONFIG_PATH='$(CURDIR)/Benchmarks/$(BENCH_BUILD)/rocksdb') \
+	  SILTSTONE_PEERS='$(PEERS)' $(SWIFT) build $(BENCH_FLAGS) --product siltstone-bench
 
 build: deps
 	$(SWIFT) build -c release --product siltstone
