@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps peers build bench-build bench bench-full test run lint docs profile clean
+.PHONY: help deps peers build bench-build bench bench-full test run lint docs profile micro clean
 
 SWIFT ?= swift
 # Extra arguments of `siltstone demo`, for instance: make run DEMO='--events 1000000 --keep'
@@ -29,6 +29,7 @@ help:
 	@echo 'make lint    check the formatting'
 	@echo 'make docs    the documentation, as static pages in $(DOCS)/'
 	@echo 'make profile WORKLOAD=fillrandom   a flame graph and processor time by room, in $(PROFILE)/'
+	@echo 'make micro   the inner loops, one by one; with INSTRUCTIONS=1 counted by valgrind; LOOPS=merge for some'
 	@echo 'make deps    install what is missing'
 	@echo 'make bench   install peers, compare with them for ten minutes, write $(BENCH)/report.html'
 	@echo 'make bench-full   the same for all workloads, with more keys: hours'
@@ -136,6 +137,15 @@ profile: bench-build
 	@command -v perf >/dev/null || { $(call install,linux-perf); }
 	"$$(cd Benchmarks && $(SWIFT) build -c release --show-bin-path)/siltstone-bench" profile --output $(PROFILE) \
 	  --workload $(WORKLOAD) --engine $(ENGINE) $(if $(KEYS),--keys $(KEYS))
+
+# The engine's inner loops, one by one, for instance: make micro LOOPS='merge block' INSTRUCTIONS=1
+LOOPS ?=
+INSTRUCTIONS ?=
+
+micro: deps
+	@test -z '$(INSTRUCTIONS)' || command -v valgrind >/dev/null || { $(call install,valgrind); }
+	cd Benchmarks/Micro && $(SWIFT) build -c release --scratch-path ../.build-micro
+	Benchmarks/.build-micro/release/siltstone-microbench $(if $(INSTRUCTIONS),--instructions) $(LOOPS)
 
 clean:
 	rm -rf .build .build-* $(DOCS) $(PROFILE) $(BENCH) Benchmarks/.build Benchmarks/.build-*

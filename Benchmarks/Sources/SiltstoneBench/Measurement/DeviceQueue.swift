@@ -56,7 +56,9 @@ struct DeviceQueue: ~Copyable {
       let broken = cdevice_queue_wait(queue)
       if broken != 0 { throw DeviceQueue.error(direction, broken) }
       var (tag, result): (UInt64, Int32) = (0, 0)
-      while cdevice_queue_reap(queue, &tag, &result) {
+      // One at a time, and the next one submitted for it at once: taking all that have completed would leave the device
+      // with less than `depth` in flight meanwhile.
+      if cdevice_queue_reap(queue, &tag, &result) {
         inFlight -= 1
         let (slot, now) = (Int(tag), Clock.nanoseconds())
         completed(now - begins[slot], now)
