@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps peers build bench-build test run lint docs profile micro clean
+.PHONY: help deps peers build bench-build bench bench-full test run lint docs profile micro clean
 
 SWIFT ?= swift
 # Extra arguments of `siltstone demo`, for instance: make run DEMO='--events 1000000 --keep'
@@ -16,10 +16,11 @@ DOCS := docs
 # Benchmarks/Package.swift). LevelDB brings no file for pkg-config.
 PEERS = $(shell pkg-config --exists rocksdb && echo rocksdb; pkg-config --exists lmdb && echo lmdb; \
   pkg-config --exists sqlite3 && echo sqlite; test -e /usr/include/leveldb/c.h && echo leveldb)
-# Where Benchmarks/ is built, and where the loader finds a RocksDB that does not lie in the system's places.
+# Where Benchmarks/ is built.
 BENCH_BUILD ?= .build
-BENCH_FLAGS = -c release --scratch-path $(BENCH_BUILD) \
-  $(addprefix -Xlinker -rpath -Xlinker ,$(shell pkg-config --libs-only-L rocksdb 2>/dev/null | sed 's/-L//g'))
+# Where pkg-config found RocksDB, if that is not where the linker looks anyway.
+ROCKSDB_PLACE = $(shell pkg-config --libs-only-L rocksdb 2>/dev/null | sed -n 's/^-L\([^ ]*\).*/\1/p')
+BENCH_FLAGS = -c release --scratch-path $(BENCH_BUILD) $(addprefix -Xlinker -rpath -Xlinker ,$(ROCKSDB_PLACE))
 
 help:
 	@echo 'make run     install what is missing, build, ingest real and generated data, print what was measured'
@@ -30,6 +31,8 @@ help:
 	@echo 'make profile WORKLOAD=fillrandom   a flame graph and processor time by room, in $(PROFILE)/'
 	@echo 'make micro   the inner loops, one by one; with INSTRUCTIONS=1 counted by valgrind; LOOPS=merge for some'
 	@echo 'make deps    install what is missing'
+	@echo 'make bench   install peers, compare with them for ten minutes, write $(BENCH)/report.html'
+	@echo 'make bench-full   the same for all workloads, with more keys: hours'
 	@echo 'make peers   install the engines to compare with'
 	@echo 'make bench-build   the comparison, Benchmarks/.build/release/siltstone-bench'
 	@echo 'make clean   remove everything that was built'
@@ -68,8 +71,17 @@ peers: deps
 # With another RocksDB than the packaged one, in a place of its own, so that both can be compared in one run (as
 # `--engine rocksdb,rocksdb@Benchmarks/.build-rocksdb/release/siltstone-bench`):
 #   PKG_CONFIG_PATH=/opt/rocksdb/lib/pkgconfig make bench-build BENCH_BUILD=.build-rocksdb
+# SwiftPM puts the system's libraries first, where the linker would take the packaged one all the same; so it gets a
+# name that there is nowhere else.
 bench-build: deps
-	cd Benchmarks && SILTSTONE_PEERS='$(PEERS)' $(SWIFT) build $(BENCH_FLAGS) --product siltstone-bench
+	@if [ -n '$(ROCKSDB_PLACE)' ]; then \
+	  place='$(CURDIR)/Benchmarks/$(BENCH_BUILD)/rocksdb'; mkdir -p "$$place"; \
+	  ln -sf '$(ROCKSDB_PLACE)/librocksdb.so' "$$place/libsiltstone-rocksdb.so"; \
+	  printf 'Name: rocksdb\nDescription: RocksDB\nVersion: %s\nCflags: %s\nLibs: -L%s -lsiltstone-rocksdb\n' \
+	    "$$(pkg-config --modversion rocksdb)" "$$(pkg-config --cflags rocksdb)" "$$place" >"$$place/rocksdb.pc"; \
+	fi
+	cd Benchmarks && $(if $(ROCKSDB_PLACE),PKG_CONFIG_PATH='$(CURDIR)/Benchmarks/$(BENCH_BUILD)/rocksdb') \
+	  SILTSTONE_PEERS='$(PEERS)' $(SWIFT) build $(BENCH_FLAGS) --product siltstone-bench
 
 build: deps
 	$(SWIFT) build -c release --product siltstone
@@ -78,12 +90,14 @@ build: deps
 test: deps
 	$(SWIFT) build --product siltstone
 	$(SWIFT) test
+	cd Benchmarks && SILTSTONE_PEERS='$(PEERS)' $(SWIFT) test
 
 run: build
 	"$$($(SWIFT) build -c release --show-bin-path)/siltstone" demo $(DEMO)
 
 lint:
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
+	  Benchmarks/Tests
 
 # Without a plugin, so that the package has no dependency for it, and without the network.
 docs: deps
@@ -95,6 +109,22 @@ docs: deps
 	  --fallback-display-name Siltstone --fallback-bundle-identifier siltstone \
 	  --transform-for-static-hosting --output-path $(DOCS)
 	@echo 'to read them: python3 -m http.server -d $(DOCS), then http://localhost:8000/documentation/siltstone'
+
+# The comparison, in a directory below .build that is removed afterwards. Extra arguments, for instance:
+# make bench BENCH_ARGUMENTS='--workload fillrandom --keys 5000000'
+BENCH := bench
+BENCH_ARGUMENTS ?=
+bench_run = mkdir -p $(BENCH) .build && "$$(cd Benchmarks && $(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/siltstone-bench" \
+  --dir .build --json $(BENCH)/report.json --html $(BENCH)/report.html
+
+bench: peers
+	$(MAKE) --no-print-directory bench-build
+	$(bench_run) --keys 500000 --seconds 6 --rounds 3 \
+	  --workload fillrandom,fillseq,overwrite,fillsync,readrandom,seekrandom,readseq,queue $(BENCH_ARGUMENTS)
+
+bench-full: peers
+	$(MAKE) --no-print-directory bench-build
+	$(bench_run) --workload all --scale 5 --seconds 60 --rounds 5 $(BENCH_ARGUMENTS)
 
 # A flame graph of one workload, and where its processor time goes, for instance:
 # make profile WORKLOAD=readrandom KEYS=2000000 ENGINE=rocksdb
@@ -118,4 +148,4 @@ micro: deps
 	Benchmarks/.build-micro/release/siltstone-microbench $(if $(INSTRUCTIONS),--instructions) $(LOOPS)
 
 clean:
-	rm -rf .build .build-* $(DOCS) $(PROFILE) Benchmarks/.build Benchmarks/.build-*
+	rm -rf .build .build-* $(DOCS) $(PROFILE) $(BENCH) Benchmarks/.build Benchmarks/.build-*

@@ -28,6 +28,7 @@ import Testing
     #expect(Format.ratio(0.1666) == "0.17x")
     #expect(Format.percent(0.0412) == "4.1 %")
     #expect(Format.percent(0.41) == "41 %")
+    #expect(Format.percent(0.0004) == "0.04 %")
     #expect(Format.percent(0) == "0 %")
     #expect(Format.spread(0.284) == "28%")
     #expect(Format.spread(84.3) == "84x")

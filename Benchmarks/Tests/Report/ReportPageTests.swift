@@ -25,6 +25,8 @@ import Testing
     let other = text.replacing("\"formatVersion\" : 1", with: "\"formatVersion\" : 2")
     #expect(other != text)
     #expect(throws: BenchError.self) { try ComparisonReport(json: Data(other.utf8)) }
+    #expect(throws: DecodingError.self) { try ComparisonReport(json: Data("{}".utf8)) }
+    #expect(throws: BenchError.self) { try ComparisonReport(contentsOf: "/nowhere/at all.json") }
   }
 
   /// Reports in which something is missing, odd or hostile.

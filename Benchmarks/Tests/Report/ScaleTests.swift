@@ -54,6 +54,17 @@ import Testing
     #expect(tight.ticks == [0.5, 1, 2, 5, 10, 20])
   }
 
+  @Test func timeIsRoundInItsUnit() {
+    let labels = { (longest: Double) in
+      let scale = TimeScale(upTo: longest) { LinearScale(upTo: $0, range: range, count: 5, isTight: true) }
+      return scale.ticks.map(scale.label)
+    }
+    #expect(labels(0.4) == ["0 s", "0.1 s", "0.2 s", "0.3 s", "0.4 s"])
+    #expect(labels(42) == ["0 s", "10 s", "20 s", "30 s", "40 s"])
+    #expect(labels(600) == ["0 min", "2 min", "4 min", "6 min", "8 min", "10 min"])
+    #expect(labels(9_000) == ["0 h", "0.5 h", "1 h", "1.5 h", "2 h", "2.5 h"])
+  }
+
   @Test func ninesAreEquallyFarApart() {
     let scale = NinesScale(nines: 5, range: range)
     for (percentile, position) in [(0.0, 0.0), (90, 20), (99, 40), (99.9, 60), (99.99, 80), (99.999, 100), (100, 100)] {

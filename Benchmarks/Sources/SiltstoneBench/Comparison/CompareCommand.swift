@@ -12,13 +12,14 @@ struct CompareCommand: ParsableCommand {
 
   @Option(help: "Engines, separated by commas; NAME@PROGRAM runs NAME in another build of this program.")
   var engine = EngineCatalogue.all.map(\.name).joined(separator: ",")
-  @Option(help: "Workloads, separated by commas.") var workload = "fillrandom,readrandom"
+  @Option(help: "Workloads, separated by commas; all is all of them.") var workload = "fillrandom,readrandom"
   @Option(help: "Keys, and operations unless the workload says otherwise.") var keys: UInt64?
+  @Option(help: "Multiplies each workload's own number of keys, where --keys does not give it.") var scale: UInt64 = 1
   @Option(help: "Operations of the measured phase, if not as many as keys.") var operations: UInt64?
   @Option(help: "Bytes of a value.") var valueSize: Int?
   @Option(help: "Bytes of a key.") var keySize = 16
   @Option(help: "Entries in a batch; 1 is a call for each.") var batch = 1
-  @Option(help: "Threads, or processes for fill-processes.") var threads = 1
+  @Option(help: "Threads, or processes for fill-processes, which has four if not told.") var threads: Int?
   @Option(help: "What a write survives: staged (kill -9) or synced (power loss).")
   var durability = RunSpecification.Durability.staged
   @Option(help: "Codec: none, lz4, zstd or snappy.") var compression = RunSpecification.Compression.lz4
@@ -37,10 +38,11 @@ struct CompareCommand: ParsableCommand {
   func validate() throws {
     // A key holds its number in eight bytes, and one more tells a missing key from one that is there.
     guard (9...65_536).contains(keySize) else { throw ValidationError("--key-size is 9 to 65536.") }
+    guard (1...1_000).contains(scale) else { throw ValidationError("--scale is 1 to 1000.") }
     guard (keys ?? 1) >= 1, (keys ?? 1) <= 1 << 40 else { throw ValidationError("--keys is 1 to 2^40.") }
     guard (1...(256 << 20)).contains(valueSize ?? 1) else { throw ValidationError("--value-size is 1 to 256 MiB.") }
     guard (1...1_000_000).contains(batch) else { throw ValidationError("--batch is 1 to 1000000.") }
-    guard (1...1_024).contains(threads) else { throw ValidationError("--threads is 1 to 1024.") }
+    guard (1...1_024).contains(threads ?? 1) else { throw ValidationError("--threads is 1 to 1024.") }
     guard rounds >= 1 else { throw ValidationError("--rounds is 1 or more.") }
     guard (rate ?? 1) > 0, (seconds ?? 1) > 0 else { throw ValidationError("--rate and --seconds are positive.") }
   }
@@ -52,9 +54,8 @@ struct CompareCommand: ParsableCommand {
       return try DeviceProbe.measure(in: place.path, .full).write(json: json)
     }
     let comparison = Comparison(
-      engines: try EngineName.list(engine), workloads: try workloads(), template: template(place.path),
-      isKeyCountGiven: keys != nil, isValueSizeGiven: valueSize != nil, rounds: rounds, directory: place.path,
-      progress: LiveProgress())
+      engines: try EngineName.list(engine), workloads: try workloads(), specification: specification,
+      rounds: rounds, directory: place.path, progress: LiveProgress())
     let report = try comparison.run(arguments: Array(CommandLine.arguments.dropFirst()))
     for line in TerminalReport(report, style: .forStandardOutput).lines { print(line) }
     if let json { try report.writeJSON(to: json) }
@@ -64,24 +65,29 @@ struct CompareCommand: ParsableCommand {
   }
 
   private func workloads() throws -> [WorkloadKind] {
-    try workload.split(separator: ",").map { name in
-      guard let kind = WorkloadKind(rawValue: String(name)), kind != .disk else {
+    let comparable = WorkloadKind.allCases.filter { $0 != .disk }
+    if workload == "all" { return comparable }
+    return try workload.split(separator: ",").map { name in
+      guard let kind = comparable.first(where: { $0.rawValue == name }) else {
         throw ValidationError("there is no workload \(name) to compare (disk is asked for by itself).")
       }
       return kind
     }
   }
 
-  private func template(_ directory: String) -> RunSpecification {
-    var template = RunSpecification(engine: "", workload: "", directory: directory)
-    template.keys = keys ?? template.keys
-    template.operations = operations
-    template.valueBytes = valueSize ?? template.valueBytes
-    (template.keyBytes, template.batch, template.threads) = (keySize, batch, threads)
-    (template.durability, template.compression) = (durability, compression)
-    (template.seed, template.seconds, template.rate) = (seed, seconds, rate)
-    (template.cacheBytes, template.memtableBytes) = (cache << 20, memtable << 20)
-    return template
+  /// What was asked for, and for the rest what suits the workload.
+  private func specification(_ workload: WorkloadKind) -> RunSpecification {
+    var specification = RunSpecification(engine: "", workload: workload.rawValue, directory: "")
+    specification.keys = keys ?? workload.defaultKeys * scale
+    specification.operations = operations
+    (specification.keyBytes, specification.valueBytes) = (keySize, valueSize ?? workload.defaultValueBytes)
+    (specification.batch, specification.threads) = (batch, threads ?? workload.defaultThreads)
+    (specification.durability, specification.compression) = (durability, compression)
+    if workload == .fillsync { specification.durability = .synced }
+    specification.seed = seed
+    (specification.seconds, specification.rate) = (seconds ?? workload.defaultSeconds, rate)
+    (specification.cacheBytes, specification.memtableBytes) = (cache << 20, memtable << 20)
+    return specification
   }
 }
 

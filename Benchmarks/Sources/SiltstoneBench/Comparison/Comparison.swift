@@ -5,10 +5,8 @@ import Foundation
 struct Comparison {
   let engines: [EngineName]
   let workloads: [WorkloadKind]
-  /// What all runs have in common; engine, workload and directory are filled in.
-  let template: RunSpecification
-  let isKeyCountGiven: Bool
-  let isValueSizeGiven: Bool
+  /// What a run of this workload is to be; engine and directory are filled in.
+  let specification: (WorkloadKind) -> RunSpecification
   let rounds: Int
   /// Where the runs' directories are made, one at a time.
   let directory: String
@@ -31,7 +29,7 @@ struct Comparison {
       report.omissions.append(.init(engine: engine.description, workload: workload.rawValue, reason: reason))
       return false
     }
-    var specification = specification(workload)
+    var specification = self.specification(workload)
     if workload == .stall, specification.rate == nil, let first = candidates.first {
       specification.rate = try calibratedRate(first)
       specification.operations = UInt64((specification.rate ?? 0) * (specification.seconds ?? 30))
@@ -53,7 +51,7 @@ struct Comparison {
   func profile() throws {
     for workload in workloads {
       for engine in engines where engine.absence == nil && engine.executable == nil {
-        var specification = specification(workload)
+        var specification = self.specification(workload)
         specification.engine = engine.engine
         specification.directory = directory + "/profile"
         defer { try? FileManager.default.removeItem(atPath: specification.directory) }
@@ -63,19 +61,9 @@ struct Comparison {
     }
   }
 
-  private func specification(_ workload: WorkloadKind) -> RunSpecification {
-    var specification = template
-    specification.workload = workload.rawValue
-    if !isKeyCountGiven { specification.keys = workload.defaultKeys }
-    if !isValueSizeGiven { specification.valueBytes = workload.defaultValueBytes }
-    specification.seconds = specification.seconds ?? workload.defaultSeconds
-    if workload == .fillsync { specification.durability = .synced }
-    return specification
-  }
-
   /// Half of what the first engine takes in when nobody holds it back: a rate that it should bear for ever.
   private func calibratedRate(_ engine: EngineName) throws -> Double {
-    var specification = specification(.fillrandom)
+    var specification = self.specification(.fillrandom)
     specification.seconds = 10
     specification.keys = max(specification.keys, 10_000_000)
     guard case .result(let result) = try run(engine, specification, "the rate for stall") else {

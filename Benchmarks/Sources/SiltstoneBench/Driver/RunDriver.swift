@@ -110,6 +110,7 @@ final class Crew<Load: Workload>: Sendable {
     var payloadBytes: UInt64 = 0
     var found: UInt64 = 0
     var stalledNanoseconds: UInt64 = 0
+    var processorNanoseconds: UInt64 = 0
     var bystanderOperations: UInt64 = 0
     var workersLeft: Int
   }
@@ -130,8 +131,10 @@ final class Crew<Load: Workload>: Sendable {
         index: index, of: self.specification.threads, self.specification,
         progress: index < self.counters.count ? self.counters[index] : OperationCounter(),
         deadline: deadline, over: self.over)
+      let begin = Clock.threadNanoseconds()
       try self.workload.work(on: engine, &worker)
-      self.add(worker.recorder, isBystander: worker.isBystander)
+      self.add(
+        worker.recorder, processorNanoseconds: Clock.threadNanoseconds() - begin, isBystander: worker.isBystander)
     }
   }
 
@@ -144,7 +147,7 @@ final class Crew<Load: Workload>: Sendable {
     if left == 0 { over.set() }
   }
 
-  private func add(_ recorder: borrowing LatencyRecorder, isBystander: Bool) {
+  private func add(_ recorder: borrowing LatencyRecorder, processorNanoseconds: UInt64, isBystander: Bool) {
     let histogram = recorder.histogram
     let (operations, payloadBytes) = (recorder.operations, recorder.payloadBytes)
     let (found, stalled) = (recorder.found, recorder.stalledNanoseconds)
@@ -158,6 +161,7 @@ final class Crew<Load: Workload>: Sendable {
       sum.payloadBytes += payloadBytes
       sum.found += found
       sum.stalledNanoseconds += stalled
+      sum.processorNanoseconds += processorNanoseconds
     }
   }
 
@@ -166,6 +170,7 @@ final class Crew<Load: Workload>: Sendable {
       result.operations = sum.operations
       result.payloadBytes = sum.payloadBytes
       result.found = sum.found
+      result.extra[IngestLimit.writersProcessorKey] = Double(sum.processorNanoseconds)
       result.stalledSeconds = Double(sum.stalledNanoseconds) / 1e9
       result.latency = sum.histogram.flatMap { RunResult.Latency($0) }
       if workload.bystanders > 0 { result.extra["bystander.operations"] = Double(sum.bystanderOperations) }

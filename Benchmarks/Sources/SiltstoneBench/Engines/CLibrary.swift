@@ -6,13 +6,17 @@ struct CLibrary {
   /// Package and version, if the file is one that the system's package manager installed.
   let package: String?
 
+  init(path: String, package: String?) {
+    self.path = path
+    self.package = package
+  }
+
   /// The library that `symbol` was found in; nil if there is no such symbol.
   init?(defining symbol: String) {
     guard let address = dlsym(nil, symbol), let path = CLibrary.file(mappedAt: UInt(bitPattern: address)) else {
       return nil
     }
-    self.path = path
-    package = CLibrary.package(owning: path)
+    self.init(path: path, package: CLibrary.package(owning: path))
   }
 
   private static func file(mappedAt address: UInt) -> String? {

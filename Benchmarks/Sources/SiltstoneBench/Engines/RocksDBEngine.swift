@@ -137,9 +137,16 @@
         .init("background jobs", "\(Self.backgroundJobs(specification)), of which one flushes"),
         .init("writes", "log on, pipelined, \(specification.durability == .synced ? "sync" : "no sync")"),
         .init("bytes per sync", "1 MiB"),
-        .init("the same in db_bench", "--options_file=\(optionsFile ?? "?") --cache_size=\(specification.cacheBytes)"),
+        .init("statistics", "off, performance counters too"),
+        .init("the same in db_bench", dbBenchFlags),
       ]
       return engine
+    }
+
+    /// `db_bench` takes all settings from the file that the library wrote, except those that are objects.
+    private var dbBenchFlags: String {
+      "--options_file=\(optionsFile ?? "?") --cache_size=\(specification.cacheBytes) "
+        + "--bloom_bits=\(specification.filterBitsPerKey) --sync=\(specification.durability == .synced)"
     }
 
     /// The library writes its version, with all settings in effect, into a file of the database.
@@ -205,6 +212,8 @@
         self.writeOptions = writeOptions
         self.readOptions = readOptions
         getIntoBuffer = additions.getIntoBuffer
+        // Of this thread. It counts every comparison of keys unless told not to, which db_bench does as well.
+        rocksdb_set_perf_level(CInt(rocksdb_disable))
       }
 
       deinit { rocksdb_writebatch_destroy(batch) }

@@ -8,6 +8,9 @@ enum Clock {
   /// Processor time of all threads of this process.
   static func processorNanoseconds() -> UInt64 { read(CLOCK_PROCESS_CPUTIME_ID) }
 
+  /// Processor time of the calling thread.
+  static func threadNanoseconds() -> UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
+
   @inline(__always)
   private static func read(_ clock: clockid_t) -> UInt64 {
     var time = timespec()

@@ -40,7 +40,8 @@ enum Format {
   static func percent(_ share: Double) -> String {
     guard share.isFinite else { return missing }
     let value = share * 100
-    return String(format: value != 0 && abs(value) < 9.95 ? "%.1f %%" : "%.0f %%", value)
+    let decimals = value == 0 || abs(value) >= 9.95 ? 0 : abs(value) < 0.095 ? 2 : 1
+    return String(format: "%.\(decimals)f %%", value)
   }
 
   /// Of a spread, in whole percent, or as a multiple from ten times the median on: `31%`, `84x`.

@@ -10,7 +10,7 @@ struct ReportCommand: ParsableCommand {
   @Option(help: "Write the page to this file.") var html: String?
 
   func run() throws {
-    let report = try ComparisonReport(json: Data(contentsOf: URL(fileURLWithPath: file)))
+    let report = try ComparisonReport(contentsOf: file)
     for line in TerminalReport(report, style: .forStandardOutput).lines { print(line) }
     if let html { try report.writeHTML(to: html) }
   }

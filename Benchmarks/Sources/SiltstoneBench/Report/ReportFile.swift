@@ -24,6 +24,15 @@ extension ComparisonReport {
     self = try decoder.decode(ComparisonReport.self, from: json)
   }
 
+  init(contentsOf path: String) throws {
+    guard let json = FileManager.default.contents(atPath: path) else { throw BenchError("\(path) cannot be read") }
+    do {
+      self = try ComparisonReport(json: json)
+    } catch let error as DecodingError {
+      throw BenchError("\(path) is no saved comparison: \(error)")
+    }
+  }
+
   private struct Version: Decodable {
     var formatVersion: Int
   }

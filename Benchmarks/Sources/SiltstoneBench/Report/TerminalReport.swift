@@ -66,7 +66,7 @@ struct TerminalReport {
   }
 
   private func heading(_ engine: String, isFirst: Bool) -> [TerminalTable.Cell] {
-    [.init(engine, .heading), .init("+-", .faint)] + (isFirst ? [] : [.init("ratio", .faint)])
+    [.init(engine, .heading), .init("span", .faint)] + (isFirst ? [] : [.init("ratio", .faint)])
   }
 
   private func cells(
@@ -91,7 +91,7 @@ struct TerminalReport {
     var lines: [String] = []
     if groups.contains(where: { $0.results.count > 1 }) {
       let ratio = groups.count > 1 ? "; ratio: to \(groups[0].engine), round by round" : ""
-      lines.append("Medians; +-: from the least run to the largest, of the median\(ratio).")
+      lines.append("Medians; span: from the least run to the largest, of the median\(ratio).")
     } else if groups.count > 1 {
       lines.append("One run each: no spread is known; ratio: to \(groups[0].engine).")
     }

@@ -50,6 +50,11 @@ struct WorkloadComparison: Sendable {
     groups.first { $0.engine == "rocksdb" } ?? groups.first { $0.engine != "siltstone" }
   }
 
+  /// Whether requests came at a rate of their own: then throughput says nothing, and the longest latency everything.
+  var isOpenLoop: Bool {
+    workload == WorkloadKind.stall.rawValue || groups.contains { $0.results.contains { $0.specification.rate != nil } }
+  }
+
   /// Siltstone's median run against its limit; nil where it wrote nothing.
   var limit: IngestLimit? {
     groups.first { $0.engine == "siltstone" }?.medianRun.flatMap { IngestLimit($0, yardstick) }

@@ -77,6 +77,8 @@ enum WorkloadKind: String, CaseIterable, Codable, Sendable {
 }
 
 extension WorkloadKind {
+  var defaultThreads: Int { self == .fillProcesses ? 4 : 1 }
+
   /// Where the work of an operation may grow with the number of those before it, time ends the run, not their number.
   var defaultSeconds: Double? { self == .queue ? 10 : nil }
 }

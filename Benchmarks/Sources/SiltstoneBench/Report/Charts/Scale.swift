@@ -88,6 +88,25 @@ struct LogScale: Scale {
   }
 }
 
+/// Seconds, with ticks that are round in seconds, minutes or hours.
+struct TimeScale: Scale {
+  private let base: any Scale
+  private let unit: (seconds: Double, name: String)
+
+  /// `base` makes a scale in the unit, up to a number of it.
+  init(upTo longest: Double, base: (Double) -> any Scale) {
+    unit = longest >= 7_200 ? (3_600, "h") : longest >= 300 ? (60, "min") : (1, "s")
+    self.base = base(longest / unit.seconds)
+  }
+
+  func position(_ seconds: Double) -> Double { base.position(seconds / unit.seconds) }
+  var ticks: [Double] { base.ticks.map { $0 * unit.seconds } }
+
+  func label(_ seconds: Double) -> String {
+    Format.trimmed(String(format: "%.3f", seconds / unit.seconds)) + " " + unit.name
+  }
+}
+
 /// Percentiles by their nines: 90, 99, 99.9 % at equal distances.
 struct NinesScale: Scale {
   /// How many nines the axis reaches to.

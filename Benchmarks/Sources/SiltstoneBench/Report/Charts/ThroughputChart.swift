@@ -17,7 +17,7 @@ struct ThroughputChart {
     self.isLogarithmic = isLogarithmic
   }
 
-  /// Whether lines lie so far apart, in time or height, that the slow or the short could not be seen otherwise.
+  /// Whether rates lie so far apart that the slow engines' lines, and the short ones of the fast, could not be seen.
   static func needsLogarithm(_ groups: [ResultGroup]) -> Bool {
     let rates = groups.map { $0.median(\.operationsPerSecond) }.filter { $0.isFinite && $0 > 0 }
     guard let low = rates.min(), let high = rates.max() else { return false }
@@ -76,11 +76,13 @@ struct ThroughputChart {
 
   private var longest: Double { groups.flatMap(\.results).map { max($0.seconds, $0.settledSeconds) }.max() ?? 1 }
 
-  private func scales(_ points: [SVG.Point]) -> (x: any Scale, y: any Scale) {
+  private func scales(_ points: [SVG.Point]) -> (x: TimeScale, y: any Scale) {
     let (across, up) = ((from: size.left, to: size.plotRight), (from: size.plotBottom, to: size.top))
     guard isLogarithmic else {
       return (
-        LinearScale(upTo: longest, range: across, count: size.hasEndLabels ? 8 : 5, isTight: true),
+        TimeScale(upTo: longest) {
+          LinearScale(upTo: $0, range: across, count: size.hasEndLabels ? 8 : 5, isTight: true)
+        },
         LinearScale(upTo: points.map(\.y).max() ?? 1, range: up, count: 5)
       )
     }
@@ -88,19 +90,15 @@ struct ThroughputChart {
     let top = points.map(\.y).max() ?? 1
     let shortest = groups.flatMap(\.results).map(\.seconds).filter { $0 > 0 }.min() ?? 1
     return (
-      LogScale(spanning: [min(0.5, shortest / 2), longest], range: across, isTight: true),
+      TimeScale(upTo: longest) {
+        LogScale(spanning: [min(0.5, shortest / 2) / longest * $0, $0], range: across, isTight: true)
+      },
       LogScale(spanning: points.map { max($0.y, top / 1_000) }, range: up)
     )
   }
 
-  private func axis(_ x: any Scale) -> [Markup] {
-    Frame.horizontalAxis(x, size, title: "") { $0 == 0 ? "0 s" : ThroughputChart.seconds($0) }
-  }
-
-  private static func seconds(_ value: Double) -> String {
-    if value >= 7_200 { return Format.trimmed(String(format: "%.2f", value / 3_600)) + " h" }
-    if value >= 180 { return Format.trimmed(String(format: "%.1f", value / 60)) + " min" }
-    return Format.trimmed(String(format: "%.2f", value)) + " s"
+  private func axis(_ x: TimeScale) -> [Markup] {
+    Frame.horizontalAxis(x, size, title: "") { x.label($0) }
   }
 
   // MARK: Drawing

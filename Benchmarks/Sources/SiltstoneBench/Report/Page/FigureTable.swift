@@ -21,17 +21,30 @@ struct FigureTable {
 
   private var explanation: String {
     let rounds = groups.map(\.results.count).max() ?? 0
-    let spread = rounds > 1 ? "Medians of \(rounds) runs; ± from the least to the largest, of the median" : "One run"
+    let spread =
+      rounds > 1
+      ? "Medians of \(rounds) runs; span: from the least to the largest, as a share of the median" : "One run"
     guard let base, groups.count > 1 else { return spread + "." }
-    return "\(spread); × as a multiple of \(EngineTitle.of(base.engine))’s, the median over the rounds."
+    return "\(spread); ratio: to \(EngineTitle.of(base.engine)), the median over the rounds."
   }
 
   private var heading: Markup {
-    tag("tr") {
-      tag("th", ["scope": "col"]) { "Figure" }
-      groups.map { group in
-        tag("th", ["scope": "colgroup", "colspan": "3"]) { Html.name(group.engine, palette) }
-      }
+    Markup([
+      tag("tr") {
+        tag("th", ["scope": "col", "rowspan": "2"]) { "Figure" }
+        groups.map { group in
+          tag("th", ["scope": "colgroup", "colspan": "3"]) { Html.name(group.engine, palette) }
+        }
+      },
+      tag("tr", ["class": "columns"]) { groups.flatMap(columns) },
+    ])
+  }
+
+  private func columns(_ group: ResultGroup) -> [Markup] {
+    let (hasSpread, hasRatio) = (group.results.count > 1, base != nil && base?.engine != group.engine)
+    let titles = [("value", "median"), ("spread", hasSpread ? "span" : ""), ("ratio", hasRatio ? "ratio" : "")]
+    return titles.map { classes, title in
+      tag("th", ["scope": "col", "class": classes]) { title }
     }
   }
 
@@ -48,7 +61,7 @@ struct FigureTable {
     return [
       tag("td", ["class": "value"]) { Html.micro(figure.text(cell.median)) },
       tag("td", ["class": cell.isWide ? "spread uncertain" : "spread"]) {
-        hasSpread ? "±" + Html.micro(Format.spread(cell.spread)) : ""
+        hasSpread ? Html.micro(Format.spread(cell.spread)) : ""
       },
       tag("td", ["class": "ratio"]) { cell.ratio.isFinite ? Html.micro(Format.ratio(cell.ratio)) : "" },
     ]

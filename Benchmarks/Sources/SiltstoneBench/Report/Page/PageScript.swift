@@ -42,6 +42,11 @@ enum PageScript {
       figure.querySelector("figcaption").append(button);
     }
 
+    // Paper cannot be unfolded.
+    addEventListener("beforeprint", () => {
+      for (const details of document.querySelectorAll("details")) details.open = true;
+    });
+
     // Titles at once, beside the pointer.
     const tip = document.createElement("div");
     tip.className = "tip";

@@ -76,7 +76,7 @@ enum PageStyle {
     section .conditions { color: var(--soft); margin-bottom: 14px; }
     .engines { display: flex; flex-wrap: wrap; gap: 2px 20px; margin: 0; }
     .engines .engine { font-weight: 500; font-size: 13px; }
-    .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 14px;
+    .tiles { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; gap: 14px;
       margin: 14px 0 26px; }
     .tile { border-radius: 8px; padding: 14px 18px; }
     .tile p { margin: 0; }
@@ -90,6 +90,7 @@ enum PageStyle {
     button:hover { color: var(--ink); border-color: var(--axis); }
     button[aria-pressed="true"] { color: var(--ink); background: var(--shade); border-color: var(--axis); }
     button.scale { position: absolute; right: 0; top: 0; font-size: 12px; padding: 1px 9px; }
+    .switched { margin-top: 14px; }
     .metric { margin-bottom: 22px; }
     .scripted .metric { margin-bottom: 12px; }
     .wide-spreads { font-size: 13px; color: var(--soft); border-left: 3px solid var(--warn); padding: 2px 0 2px 14px;
@@ -137,12 +138,13 @@ enum PageStyle {
     details { margin-top: 14px; }
     summary { cursor: pointer; font-weight: 600; margin-bottom: 8px; }
     .figures table { min-width: min(100%, 560px); }
-    .figures thead th + th { text-align: right; }
+    .figures thead tr:first-child th + th { border-bottom: 0; padding-bottom: 0; text-align: center; }
+    .figures thead th { vertical-align: bottom; }
+    .figures .columns th { text-align: right; font-size: 12px; font-weight: 400; color: var(--faint); padding-top: 0; }
     .figures td { text-align: right; }
     .figures .value { font-weight: 500; padding-left: 18px; padding-right: 4px; }
-    .figures .spread, .figures .ratio { color: var(--faint); font-size: 13px; padding-left: 4px; padding-right: 4px; }
+    .figures .spread, .figures .ratio { color: var(--faint); font-size: 13px; padding-left: 7px; padding-right: 4px; }
     .figures .ratio { color: var(--soft); padding-right: 10px; }
-    .figures thead th + th { padding-right: 10px; }
     .figures th[title] { cursor: help; }
     .figures .spread.uncertain { color: var(--warn); font-weight: 600; }
     .tablenote { font-size: 13px; color: var(--soft); margin-top: 8px; }
@@ -197,6 +199,9 @@ enum PageStyle {
     """
 
   private static let narrowAndPrint = """
+    @media screen and (max-width: 1000px) {
+    .tiles { grid-auto-flow: row; grid-template-columns: 1fr 1fr; }
+    }
     @media screen and (max-width: 700px) {
     svg.wide { display: none; }
     svg.narrow { display: block; }
@@ -206,7 +211,7 @@ enum PageStyle {
     h1 { font-size: 25px; margin-bottom: 18px; }
     h2 span { display: block; margin: 2px 0 0; }
     section { padding: 18px 16px; margin-bottom: 16px; }
-    .tiles { grid-template-columns: 1fr 1fr; gap: 8px; }
+    .tiles { gap: 8px; }
     .tile { padding: 10px 12px; }
     .tilevalue { font-size: 24px; }
     .tilevalue span { font-size: 13px; }
@@ -220,7 +225,19 @@ enum PageStyle {
     header, main, footer { max-width: none; padding: 0; }
     section { border: 0; padding: 0; break-inside: auto; }
     section.workload { break-before: page; }
-    figure, table { break-inside: avoid; }
+    figure, table, .metric, .tiles { break-inside: avoid; }
+    h2, h3, figcaption, summary { break-after: avoid; }
+    figcaption span, .explanations dd, .limittext, .conditions { font-size: 11px; }
+    .scroll { overflow: visible; }
+    th, td { padding: 3px 6px; }
+    .figures table { font-size: 9px; min-width: 0; }
+    .figures thead th, .figures .spread, .figures .ratio { font-size: 8px; }
+    .figures th, .figures td, .figures .value, .figures .spread, .figures .ratio { padding: 2px 1px 2px 4px; }
+    .charts { grid-template-columns: 1fr 1fr; gap: 16px 20px; }
+    .panels { grid-template-columns: repeat(4, 1fr); gap: 14px 18px; margin: 16px 0; padding-top: 14px; }
+    .tilevalue { font-size: 22px; }
+    .tilevalue span { font-size: 12px; }
+    .limitbox { padding-top: 14px; }
     nav, button, .buttons, .tip { display: none; }
     .metric.off { display: block; }
     svg rect, .grid td, .tile, .legend i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -6,8 +6,18 @@ struct SummarySection {
 
   private static let figures: [(figure: Figure, title: String)] = [
     (.operations, "Throughput"), (.processor, "CPU per operation"), (.latencies[1], "Latency, 99th percentile"),
-    (.writeAmplification, "Write amplification"),
+    (.writeAmplification, "Write amplification"), (.latencies[4], "Longest call"),
   ]
+  /// The longest call is too much of a chance to be averaged over workloads.
+  private static let averaged = figures.prefix(4)
+
+  /// Those that the figure says something about.
+  private func comparisons(with figure: Figure) -> [WorkloadComparison] {
+    comparisons.filter { comparison in
+      !(figure.name == Figure.operations.name && comparison.isOpenLoop)
+        && comparison.groups.contains { comparison.cell(figure, $0).median.isFinite }
+    }
+  }
 
   var markup: Markup {
     guard !comparisons.isEmpty else {
@@ -36,12 +46,12 @@ struct SummarySection {
 
   private var tiles: Markup {
     guard let base, engines.contains("siltstone") else { return .empty }
-    let tiles = SummarySection.figures.compactMap { tile($0.figure, $0.title, base) }
+    let tiles = SummarySection.averaged.compactMap { tile($0.figure, $0.title, base) }
     return tiles.isEmpty ? .empty : tag("div", ["class": "tiles"]) { tiles }
   }
 
   private func tile(_ figure: Figure, _ title: String, _ base: String) -> Markup? {
-    let ratios: [Double] = comparisons.compactMap { comparison in
+    let ratios: [Double] = comparisons(with: figure).compactMap { comparison in
       guard let own = group("siltstone", comparison), let other = group(base, comparison) else { return nil }
       let ratio = comparison.cell(figure, own, against: other).ratio
       return ratio.isFinite && ratio > 0 ? ratio : nil
@@ -62,9 +72,7 @@ struct SummarySection {
   // MARK: Grid
 
   private func metric(_ figure: Figure, _ title: String) -> Markup {
-    let rows = comparisons.filter { comparison in
-      comparison.groups.contains { comparison.cell(figure, $0).median.isFinite }
-    }
+    let rows = comparisons(with: figure)
     guard !rows.isEmpty else { return .empty }
     let better = figure.better == .higher ? "more is better" : "less is better"
     return tag("div", ["class": "metric", "data-title": title]) {
@@ -109,7 +117,7 @@ struct SummarySection {
       tag("b") { ratio }
       tag("small") {
         ratio == value ? (isBase ? "baseline" : "") : value
-        if cell.isWide { tag("em") { " ±\(Html.micro(Format.spread(cell.spread)))" } }
+        if cell.isWide { tag("em") { " \u{2195}\(Html.micro(Format.spread(cell.spread)))" } }
       }
     }
   }
@@ -142,7 +150,7 @@ struct SummarySection {
           step.1
         }
       }
-      tag("span") { "±: the runs lie more than 25 % apart" }
+      tag("span") { "\u{2195} the runs lie this far apart, more than 25 %" }
     }
   }
 }

@@ -46,8 +46,7 @@ struct WorkloadSection {
       tag("figcaption") {
         tag("b") { "Latency" }
         tag("span") {
-          comparison.groups.first?.results.first?.specification.rate == nil
-            ? "of a call" + others : "from the moment a request was due" + others
+          comparison.isOpenLoop ? "from the moment a request was due" + others : "of a call" + others
         }
       }
       [ChartSize.wide, .narrow].map { LatencyChart(groups, palette, $0).markup }
@@ -60,7 +59,8 @@ struct WorkloadSection {
     let figures: [Figure] = [
       .processor, .latencies[1], .writeAmplification, .spaceAmplification, .memory, .bytesRead,
     ]
-    return [rates, diskShare].compactMap(\.self) + figures.compactMap { panel($0) }
+    let tail: [Figure] = comparison.isOpenLoop ? [.latencies[4], .stalled] : []
+    return [rates, diskShare].compactMap(\.self) + (tail + figures).compactMap { panel($0) }
   }
 
   private func panel(
@@ -129,7 +129,7 @@ struct WorkloadSection {
         tag("div", ["class": "limittext"]) {
           tag("p", ["class": "limitshare"]) {
             Format.percent(limit.shareOfLimit)
-            tag("span") { " of the limit" }
+            tag("span") { comparison.isOpenLoop ? " of the limit, at the rate offered" : " of the limit" }
           }
           tag("p") { LimitText.reason(limit, binding.bound) }
           tag("p") { LimitText.disk(limit) }
@@ -147,7 +147,7 @@ struct WorkloadSection {
     let wide = groups.compactMap { group -> String? in
       let figures = WorkloadSection.noted.compactMap { figure -> String? in
         let cell = comparison.cell(figure, group)
-        return cell.isWide ? "\(figure.name) ±\(Html.micro(Format.spread(cell.spread)))" : nil
+        return cell.isWide ? "\(figure.name) \(Html.micro(Format.spread(cell.spread)))" : nil
       }
       return figures.isEmpty ? nil : "\(EngineTitle.of(group.engine)): \(figures.joined(separator: ", "))"
     }
