@@ -62,8 +62,8 @@ enum Measurement {
   // MARK: - Instructions
 
   /// For one iteration: what 2n need under callgrind, less what n need, by n. The start of the process, and making the
-  /// data, cancel out. The same on each run of the same build, however busy the machine. (The C library picks its copies
-  /// and comparisons by what the processor can, and valgrind's cannot do AVX-512.)
+  /// data, cancel out. The same on each run of the same build, however busy the machine. (The C library picks its
+  /// copies and comparisons by what the processor can, and valgrind's cannot do AVX-512.)
   private static func instructions(_ loop: MicroBenchmark) throws -> Double {
     let once = try instructions(loop, iterations: loop.iterations)
     let twice = try instructions(loop, iterations: 2 * loop.iterations)

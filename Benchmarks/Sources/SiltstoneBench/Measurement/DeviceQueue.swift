@@ -43,8 +43,8 @@ struct DeviceQueue: ~Copyable {
 
   enum Direction { case read, write }
 
-  /// Runs operations, always `depth` of them in flight, at the offsets that `next` gives until it gives nil. `completed`
-  /// is told the nanoseconds from submission to completion, and the time.
+  /// Runs operations, always `depth` of them in flight, at the offsets that `next` gives until it gives nil.
+  /// `completed` is told the nanoseconds from submission to completion, and the time.
   mutating func run(
     _ direction: Direction, next: () -> UInt64?, completed: (_ elapsed: UInt64, _ now: UInt64) -> Void
   ) throws {

@@ -156,7 +156,8 @@ struct FlameGraph {
     }
     for (const f of all) {
       f.addEventListener('click', () => zoom(f));
-      f.addEventListener('mouseover', () => { note.textContent = f.querySelector('title').textContent.replace('\\n', '   '); });
+      f.addEventListener('mouseover', () =>
+        { note.textContent = f.querySelector('title').textContent.replace('\\n', '   '); });
     }
     document.getElementById('reset').addEventListener('click', () => { zoom(all[0]); search(''); });
     const ask = () => search(prompt('search for a part of a function\\u2019s name') || '');

@@ -102,7 +102,8 @@ struct Symbolizer {
   }
 }
 
-/// Where the parts of an ELF file come to lie in memory: perf counts addresses in the file, debug information in memory.
+/// Where the parts of an ELF file come to lie in memory: perf counts addresses in the file, debug information those in
+/// memory.
 struct ELFSegments {
   private var segments: [(file: Range<UInt64>, address: UInt64)] = []
 
