@@ -145,7 +145,7 @@
 
     /// `db_bench` takes all settings from the file that the library wrote, except those that are objects.
     private var dbBenchFlags: String {
-      "--options_file=\(optionsFile ?? "?") --cache_size=\(specification.cacheBytes) "
+      "--options_file=(OPTIONS-* of the database) --cache_size=\(specification.cacheBytes) "
         + "--bloom_bits=\(specification.filterBitsPerKey) --sync=\(specification.durability == .synced)"
     }
 

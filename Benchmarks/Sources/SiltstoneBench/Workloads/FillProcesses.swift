@@ -148,6 +148,7 @@ struct FillProcess: ParsableCommand, EngineVisitor {
       switch word {
       case "settle":
         try engine.settle()
+        FileSystem.sync(specification.directory)
         ParentProcess.send("settled")
       case "report":
         var result = RunResult(engine: .init(name: Engine.name, version: ""), specification: specification)
