@@ -3,7 +3,7 @@ import Foundation
 extension ComparisonReport.Machine {
   /// This machine, and the storage that `directory` lies on.
   static func current(directory: String) -> Self {
-    let processors = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let processors = ProcFile.text("/proc/cpuinfo")
     let model = processors.split(separator: "\n").first { $0.hasPrefix("model name") || $0.hasPrefix("Model") }
     let name = model?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
     var system = utsname()
@@ -26,13 +26,11 @@ struct Mount {
   /// The mount that `path` is on, from lines of
   /// `id parent MAJOR:MINOR root mount-point options [tags] - TYPE source options`.
   static func holding(_ path: String) -> Mount? {
-    guard let text = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8),
-      let real = realpath(path, nil)
-    else { return nil }
+    guard let real = realpath(path, nil) else { return nil }
     defer { free(real) }
     let place = String(cString: real)
     var best: (length: Int, mount: Mount)?
-    for line in text.split(separator: "\n") {
+    for line in ProcFile.text("/proc/self/mountinfo").split(separator: "\n") {
       let words = line.split(separator: " ")
       guard words.count > 5, let dash = words.firstIndex(of: "-"), dash + 2 < words.count else { continue }
       let point = String(words[4])

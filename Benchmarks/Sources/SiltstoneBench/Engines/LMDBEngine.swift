@@ -23,8 +23,9 @@
       let environment = made!
       try LMDBEngine.check(mdb_env_set_mapsize(environment, LMDBEngine.mapBytes))
       try LMDBEngine.check(mdb_env_set_maxreaders(environment, 1_024))
-      // Staged without sync: a commit writes its pages and then the meta page to the file by write(2), in this order, so
-      // that the kernel has a whole tree whenever the process dies. Only a machine that dies may write them out of order.
+      // Staged without sync: a commit writes its pages and then the meta page to the file by write(2), in this order,
+      // so that the kernel has a whole tree whenever the process dies. Only a machine that dies may write them out of
+      // order.
       // Without thread-local slots, since a reader belongs to its session here.
       let flags = MDB_NOTLS | (specification.durability == .staged ? MDB_NOSYNC : 0) | (readsAhead ? 0 : MDB_NORDAHEAD)
       try LMDBEngine.check(mdb_env_open(environment, directory, UInt32(flags), 0o644))
@@ -43,8 +44,8 @@
       return tree
     }
 
-    /// The kernel's read-ahead brings whole neighbourhoods of each page in: good while all of it fits in memory, a waste
-    /// when it does not. The tree's pages are two thirds full.
+    /// The kernel's read-ahead brings whole neighbourhoods of each page in: good while all of it fits in memory, a
+    /// waste when it does not. The tree's pages are two thirds full.
     static func readsAhead(_ specification: RunSpecification, memoryBytes: UInt64) -> Bool {
       specification.keys * UInt64(specification.entryBytes) * 3 / 2 < memoryBytes / 2
     }

@@ -335,8 +335,8 @@
     }
   }
 
-  /// What newer versions of RocksDB's C interface have beyond the oldest one that this harness builds with: looked up in
-  /// the library that is loaded, so that one source fits all.
+  /// What newer versions of RocksDB's C interface have beyond the oldest one that this harness builds with: looked up
+  /// in the library that is loaded, so that one source fits all.
   struct RocksDBAdditions: @unchecked Sendable {
     typealias Errors = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
     typealias GetIntoBuffer =

@@ -2,8 +2,8 @@
   import CSQLite
   import Foundation
 
-  /// SQLite, for scale: a table of keys and values whose B-tree is the table itself, in WAL mode, one connection for each
-  /// thread.
+  /// SQLite, for scale: a table of keys and values whose B-tree is the table itself, in WAL mode, one connection for
+  /// each thread.
   final class SQLiteEngine: KeyValueEngine, @unchecked Sendable {
     static let name = "sqlite"
     static let sharesBetweenProcesses = true

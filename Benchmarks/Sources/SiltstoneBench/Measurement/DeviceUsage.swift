@@ -9,13 +9,11 @@ struct DeviceUsage: Sendable {
   /// Of the device that `directory` lies on, since the machine started; zeros if it has none (tmpfs, say).
   static func current(of directory: String) -> DeviceUsage {
     var status = stat()
-    guard stat(directory, &status) == 0,
-      let text = try? String(contentsOfFile: "/proc/diskstats", encoding: .utf8)
-    else { return DeviceUsage() }
+    guard stat(directory, &status) == 0 else { return DeviceUsage() }
     let (major, minor) = (
       UInt64(status.st_dev) >> 8 & 0xFFF, UInt64(status.st_dev) & 0xFF | UInt64(status.st_dev) >> 12 & 0xFFF00
     )
-    for line in text.split(separator: "\n") {
+    for line in ProcFile.text("/proc/diskstats").split(separator: "\n") {
       // major minor name reads merged sectors-read ms writes merged sectors-written ...
       let fields = line.split(separator: " ")
       guard fields.count >= 10, UInt64(fields[0]) == major, UInt64(fields[1]) == minor else { continue }

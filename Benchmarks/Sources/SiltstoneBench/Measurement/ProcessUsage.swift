@@ -6,8 +6,8 @@ struct ProcessUsage: Sendable {
   var userNanoseconds: UInt64 = 0
   var systemNanoseconds: UInt64 = 0
   var bytesRead: UInt64 = 0
-  /// What was written and then cancelled (a file removed before its pages reached the disk) was not written, so this may
-  /// fall: a process that removes another's fresh files cancels what it never wrote.
+  /// What was written and then cancelled (a file removed before its pages reached the disk) was not written, so this
+  /// may fall: a process that removes another's fresh files cancels what it never wrote.
   var bytesWritten: Int64 = 0
   var residentBytes: UInt64 = 0
   var peakResidentBytes: UInt64 = 0
@@ -39,8 +39,14 @@ struct ProcessUsage: Sendable {
 
 /// Files of the kernel's that hold a name, a colon and a number in each line.
 enum ProcFile {
+  /// All of it, empty if it cannot be read. The kernel gives a page at a time and no size, at which `String` stops.
+  static func text(_ path: String) -> String {
+    guard let file = FileHandle(forReadingAtPath: path) else { return "" }
+    return String(decoding: (try? file.readToEnd()) ?? Data(), as: UTF8.self)
+  }
+
   static func numbers(_ path: String) -> [String: UInt64] {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [:] }
+    let text = text(path)
     var result: [String: UInt64] = [:]
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1)

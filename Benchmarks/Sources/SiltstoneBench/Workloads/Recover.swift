@@ -31,7 +31,8 @@ enum Recovery {
     }
   }
 
-  /// Throws if an acknowledged entry is missing or wrong: looks at the last ten batches, and at one in a hundred of all.
+  /// Throws if an acknowledged entry is missing or wrong: looks at the last ten batches, and at one in a hundred of
+  /// all.
   static func verify<Session: EngineSession>(
     _ session: Session, _ specification: RunSpecification, acknowledged: UInt64
   ) throws {
