@@ -81,11 +81,15 @@ static uint32_t split_entry(const csup_memtable *t, const node *n, uint64_t orde
   return n->level > 0 ? node_at(t, item)->low_entry : item;
 }
 
+/* The prefix of a node's low entry, which is always its first item. Not for a level's leftmost node. */
+static uint64_t low_prefix(const node *n) {
+  return prefix_in_slot(n, order_slot(atomic_load_explicit(&n->order, memory_order_relaxed), 0));
+}
+
 /* What is left to do once the right node is linked: the left one's bound, and its upper half if the right one has it.
  * Only then may slots be reused: readers see that by `splits`. */
 static void finish_split(csup_memtable *t, node *left, const node *right) {
-  const entry *low = entry_at(t, right->low_entry);
-  atomic_store_explicit(&left->high_prefix, key_prefix(t, low->bytes, low->key_length), memory_order_release);
+  atomic_store_explicit(&left->high_prefix, low_prefix(right), memory_order_release);
   uint64_t order = atomic_load_explicit(&left->order, memory_order_relaxed);
   if (order_count(order) == SLOTS && split_entry(t, left, order) == right->low_entry) {
     atomic_store_explicit(&left->order, (order & ~(uint64_t)15) | KEPT, memory_order_release);
@@ -157,7 +161,7 @@ static uint32_t add_to_node(csup_memtable *t, uint32_t at, uint32_t rank, uint64
 static void adopt(csup_memtable *t, uint32_t child, const uint32_t *path) {
   const node *n = node_at(t, child);
   const entry *low = entry_at(t, n->low_entry);
-  target to = make_target(t, low->bytes, low->key_length, low->trailer);
+  target to = {low->bytes, low->key_length, low->trailer, low_prefix(n)};
   uint32_t root = atomic_load_explicit(&t->root, memory_order_relaxed);
   if (n->level < node_at(t, root)->level) {
     uint32_t parent = path[n->level + 1];
