@@ -6,9 +6,8 @@ static csup_entry decode(const csup_memtable *t, uint32_t offset) {
   return (csup_entry){e->bytes, e->bytes + e->key_length, e->key_length, e->value_length, e->trailer};
 }
 
-/* Of an entry: its header, its key and a small value. A large value is a stream, which the processor fetches ahead by
- * itself. */
-#define FETCH_BYTES 192
+/* A larger value is a stream, which the processor fetches ahead by itself once it has begun. */
+#define MAX_FETCH_BYTES 1024
 
 /* Copies the node's order into the cursor, and returns the rank of `to` in it (0 without a target). The copy is
  * taken again if a split came between. */
@@ -51,10 +50,12 @@ static void fetch_ahead(const csup_memtable *t, uint32_t offset) {
   if (next == 0) return;
   node *n = node_at(t, next);
   uint64_t order = atomic_load_explicit(&n->order, memory_order_relaxed);
+  uint64_t bytes = csup_memtable_used(t) / (csup_memtable_count(t) + 1); /* an entry's, on average */
+  if (bytes > MAX_FETCH_BYTES) bytes = MAX_FETCH_BYTES;
   for (uint32_t i = 0; i < order_count(order); i++) {
     uint32_t slot = order_slot(order, i);
     const uint8_t *entry = (const uint8_t *)t + atomic_load_explicit(&n->entries[slot], memory_order_relaxed);
-    for (uint32_t line = 0; line < FETCH_BYTES; line += 64) __builtin_prefetch(entry + line);
+    for (uint64_t line = 0; line < bytes; line += 64) __builtin_prefetch(entry + line);
   }
   prefetch_node(t, next_of(t, next));
 }
