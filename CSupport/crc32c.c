@@ -4,7 +4,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-#include <nmmintrin.h>
+#include <immintrin.h>
 #endif
 
 /* The polynomial 0x1EDC6F41, reflected. */
@@ -20,9 +20,27 @@ static uint32_t zeros[2][4][256];
 
 static bool has_instruction;
 
+/* Folding: what the low and the high half of 16 bytes are multiplied with to move them 256, 64 or 16 bytes on. */
+static uint64_t fold256[2], fold64[2], fold16[2];
+static bool has_folding;
+
 static uint32_t shift_by_zeros(uint32_t crc, size_t length) {
   while (length-- > 0) crc = table[0][crc & 0xFF] ^ (crc >> 8);
   return crc;
+}
+
+/* x^n modulo the polynomial, reflected: x^0 is the highest bit. */
+static uint32_t power_of_x(uint32_t n) {
+  uint32_t power = 1u << 31;
+  while (n-- > 0) power = power & 1 ? power >> 1 ^ POLYNOMIAL : power >> 1;
+  return power;
+}
+
+/* A 32-bit constant in the low half of a word stands for x^32 times itself, and a carry-less product of reflected words
+ * comes out one bit off: 33 powers of x that the constants leave out. The low half is 64 bits further from the end. */
+static void prepare_fold(uint64_t constants[2], uint32_t bytes) {
+  constants[0] = power_of_x(8 * bytes + 64 - 33);
+  constants[1] = power_of_x(8 * bytes - 33);
 }
 
 __attribute__((constructor)) static void prepare(void) {
@@ -50,6 +68,11 @@ __attribute__((constructor)) static void prepare(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   has_instruction = __builtin_cpu_supports("sse4.2");
+  has_folding = has_instruction && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("vpclmulqdq") && __builtin_cpu_supports("pclmul");
+  prepare_fold(fold256, 256);
+  prepare_fold(fold64, 64);
+  prepare_fold(fold16, 16);
 #endif
 }
 
@@ -93,8 +116,46 @@ __attribute__((target("sse4.2"))) static const uint8_t *three_lanes(uint64_t *cr
   return p + 3 * bytes;
 }
 
+#define FOLDING __attribute__((target("avx512f,avx512vl,vpclmulqdq,pclmul,sse4.2")))
+
+FOLDING static inline __m512i fold(__m512i x, __m512i constants, __m512i onto) {
+  __m512i low = _mm512_clmulepi64_epi128(x, constants, 0x00), high = _mm512_clmulepi64_epi128(x, constants, 0x11);
+  return _mm512_ternarylogic_epi64(low, high, onto, 0x96); /* the xor of all three */
+}
+
+/* Whole multiples of 64 bytes, at least 256: four times 64 bytes at once are folded onto the next 256, which a carry-less
+ * multiplication moves them to; in the end all onto the last 16 bytes, whose remainder is that of all. */
+FOLDING static const uint8_t *folded(uint64_t *crc, const uint8_t *p, size_t length) {
+  __m512i constants = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)fold256));
+  __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);
+  __m512i c = _mm512_loadu_si512(p + 128), d = _mm512_loadu_si512(p + 192);
+  a = _mm512_xor_si512(a, _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)(uint32_t)*crc)));
+  for (p += 256, length -= 256; length >= 256; p += 256, length -= 256) {
+    a = fold(a, constants, _mm512_loadu_si512(p));
+    b = fold(b, constants, _mm512_loadu_si512(p + 64));
+    c = fold(c, constants, _mm512_loadu_si512(p + 128));
+    d = fold(d, constants, _mm512_loadu_si512(p + 192));
+  }
+  constants = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)fold64));
+  a = fold(fold(fold(a, constants, b), constants, c), constants, d);
+  for (; length >= 64; p += 64, length -= 64) a = fold(a, constants, _mm512_loadu_si512(p));
+  constants = _mm512_zextsi128_si512(_mm_loadu_si128((const __m128i *)fold16));
+  __m512i x = a;
+  for (int lane = 1; lane < 4; lane++) {
+    a = _mm512_alignr_epi64(a, a, 2);
+    x = fold(x, constants, a);
+  }
+  __m128i last = _mm512_castsi512_si128(x);
+  *crc = _mm_crc32_u64(_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(last)), (uint64_t)_mm_extract_epi64(last, 1));
+  return p;
+}
+
 __attribute__((target("sse4.2"))) static uint32_t accelerated(uint32_t seed, const uint8_t *p, size_t length) {
   uint64_t crc = ~seed;
+  if (has_folding && length >= 256) {
+    p = folded(&crc, p, length);
+    length %= 64;
+  }
   for (; length >= 3 * LONG_LANE; length -= 3 * LONG_LANE) p = three_lanes(&crc, p, 0, LONG_LANE);
   for (; length >= 3 * SHORT_LANE; length -= 3 * SHORT_LANE) p = three_lanes(&crc, p, 1, SHORT_LANE);
   for (; length >= 8; p += 8, length -= 8) crc = _mm_crc32_u64(crc, load64(p));

@@ -12,18 +12,24 @@ static uint64_t order_inserting(uint64_t order, uint32_t position) {
   return (below | moved << 4 | above | slot << (4 * (position + 1))) + 1;
 }
 
+static void init_node(node *n, uint32_t level, uint32_t low_entry) {
+  atomic_store_explicit(&n->order, EMPTY_ORDER, memory_order_relaxed);
+  atomic_store_explicit(&n->high_prefix, UINT64_MAX, memory_order_relaxed);
+  atomic_store_explicit(&n->next, 0, memory_order_relaxed);
+  atomic_store_explicit(&n->splits, 0, memory_order_relaxed);
+  n->low_entry = low_entry;
+  n->level = level;
+}
+
 csup_memtable *csup_memtable_create(void *arena, size_t capacity, const void *common, size_t common_length) {
   csup_memtable *t = arena;
   memset(t, 0, EMPTY_BYTES);
   t->capacity = capacity;
   t->common_length = (uint32_t)(common_length < CSUP_MEMTABLE_MAX_COMMON ? common_length : CSUP_MEMTABLE_MAX_COMMON);
   if (t->common_length) memcpy(t->common, common, t->common_length);
-  t->random = 0x9E3779B9u;
-  t->head = (uint32_t)(EMPTY_BYTES - sizeof(node));
-  node *head = node_at(t, t->head);
-  head->height = MAX_HEIGHT;
-  atomic_store_explicit(&head->order, EMPTY_ORDER, memory_order_relaxed);
-  atomic_store_explicit(&t->height, 1, memory_order_relaxed);
+  t->head = (uint32_t)sizeof(csup_memtable);
+  init_node(node_at(t, t->head), 0, 0);
+  atomic_store_explicit(&t->root, t->head, memory_order_relaxed);
   atomic_store_explicit(&t->used, EMPTY_BYTES, memory_order_release);
   return t;
 }
@@ -33,12 +39,15 @@ size_t csup_memtable_capacity(const csup_memtable *t) { return t->capacity; }
 uint64_t csup_memtable_count(const csup_memtable *t) { return atomic_load_explicit(&t->count, memory_order_relaxed); }
 
 size_t csup_memtable_need(size_t count, size_t payload) {
-  return payload + count * (sizeof(entry) + 7 + MAX_NODE_BYTES);
+  /* An insert makes two nodes at most: a leaf, and a node above. */
+  return payload + count * (sizeof(entry) + 7 + 2 * sizeof(node));
 }
 
 size_t csup_memtable_fresh_need(size_t count, size_t payload) {
-  /* A split leaves at least SLOTS / 2 entries on either side. */
-  return payload + count * (sizeof(entry) + 7) + (count / (SLOTS / 2) + 2) * MAX_NODE_BYTES;
+  /* A split leaves at least SLOTS / 2 entries on either side; the levels above together have a sixth of the leaves,
+   * and the last node of each may be nearly empty. */
+  size_t leaves = count / (SLOTS / 2) + 2;
+  return payload + count * (sizeof(entry) + 7) + (leaves + leaves / 6 + 2 * MAX_LEVELS) * sizeof(node);
 }
 
 size_t csup_memtable_capacity_for(size_t need) { return EMPTY_BYTES + need; }
@@ -49,30 +58,9 @@ static uint32_t allocate(csup_memtable *t, size_t bytes) {
   return (uint32_t)offset;
 }
 
-static uint32_t random_height(csup_memtable *t) {
-  uint32_t x = t->random;
-  x ^= x << 13;
-  x ^= x >> 17;
-  x ^= x << 5;
-  t->random = x;
-  uint32_t height = 1;
-  while (height < MAX_HEIGHT && (x & 1) == 0) {
-    height++;
-    x >>= 1;
-  }
-  return height;
-}
-
-static uint32_t make_node(csup_memtable *t, uint64_t low_prefix, uint32_t low_entry) {
-  uint32_t height = random_height(t);
-  size_t bytes = NODE_BYTES(height);
-  uint32_t offset = (uint32_t)(allocate(t, bytes) + bytes - sizeof(node));
-  node *n = node_at(t, offset);
-  n->low_prefix = low_prefix;
-  n->low_entry = low_entry;
-  n->height = height;
-  atomic_store_explicit(&n->order, EMPTY_ORDER, memory_order_relaxed);
-  atomic_store_explicit(&n->splits, 0, memory_order_relaxed);
+static uint32_t make_node(csup_memtable *t, uint32_t level, uint32_t low_entry) {
+  uint32_t offset = allocate(t, sizeof(node));
+  init_node(node_at(t, offset), level, low_entry);
   return offset;
 }
 
@@ -85,76 +73,127 @@ static void insert_in_node(node *n, uint32_t position, uint64_t prefix, uint32_t
   atomic_store_explicit(&n->order, order_inserting(order, position), memory_order_release);
 }
 
-/* Links a whole node behind its predecessors, lowest level first: from then on it can be found. */
-static void link_node(csup_memtable *t, uint32_t offset, const uint32_t *path) {
-  node *n = node_at(t, offset);
-  for (uint32_t level = 0; level < n->height; level++) {
-    uint32_t successor = next_of(t, path[level], level);
-    atomic_store_explicit(tower(n, level), successor, memory_order_relaxed);
-    atomic_store_explicit(tower(node_at(t, path[level]), level), offset, memory_order_release);
-  }
-  if (n->height > atomic_load_explicit(&t->height, memory_order_relaxed)) {
-    atomic_store_explicit(&t->height, n->height, memory_order_release);
-  }
+#define KEPT (SLOTS - SLOTS / 2)
+
+/* The entry from which on a full node's items go to the right when it is split. */
+static uint32_t split_entry(const csup_memtable *t, const node *n, uint64_t order) {
+  uint32_t item = atomic_load_explicit(&n->entries[order_slot(order, KEPT)], memory_order_relaxed);
+  return n->level > 0 ? node_at(t, item)->low_entry : item;
 }
 
-/* Takes from the left node what the right one holds now, and only then lets its slots be reused. */
-static void truncate_left(node *left, uint32_t kept) {
+/* The prefix of a node's low entry, which is always its first item. Not for a level's leftmost node. */
+static uint64_t low_prefix(const node *n) {
+  return prefix_in_slot(n, order_slot(atomic_load_explicit(&n->order, memory_order_relaxed), 0));
+}
+
+/* What is left to do once the right node is linked: the left one's bound, and its upper half if the right one has it.
+ * Only then may slots be reused: readers see that by `splits`. */
+static void finish_split(csup_memtable *t, node *left, const node *right) {
+  atomic_store_explicit(&left->high_prefix, low_prefix(right), memory_order_release);
   uint64_t order = atomic_load_explicit(&left->order, memory_order_relaxed);
-  atomic_store_explicit(&left->order, (order & ~(uint64_t)15) | kept, memory_order_release);
+  if (order_count(order) == SLOTS && split_entry(t, left, order) == right->low_entry) {
+    atomic_store_explicit(&left->order, (order & ~(uint64_t)15) | KEPT, memory_order_release);
+  }
   uint32_t splits = atomic_load_explicit(&left->splits, memory_order_relaxed);
   atomic_store_explicit(&left->splits, splits + 1, memory_order_release);
+  atomic_store_explicit(&t->splitting, 0, memory_order_release);
   atomic_thread_fence(memory_order_release); /* slot stores that follow come after the count */
 }
 
-/* Moves the upper half of a full node into a new right neighbour, which is returned. */
-static uint32_t split(csup_memtable *t, uint32_t left_offset, const uint32_t *path) {
-  node *left = node_at(t, left_offset);
-  uint64_t order = atomic_load_explicit(&left->order, memory_order_relaxed);
-  const uint32_t kept = SLOTS - SLOTS / 2;
-  uint32_t first = order_slot(order, kept);
-  uint32_t right_offset = make_node(t, atomic_load_explicit(&left->prefixes[first], memory_order_relaxed),
-                                    atomic_load_explicit(&left->entries[first], memory_order_relaxed));
-  node *right = node_at(t, right_offset);
-  for (uint32_t i = kept; i < SLOTS; i++) {
-    uint32_t slot = order_slot(order, i);
-    insert_in_node(right, i - kept, atomic_load_explicit(&left->prefixes[slot], memory_order_relaxed),
-                   atomic_load_explicit(&left->entries[slot], memory_order_relaxed));
-  }
+/* Puts a whole node behind its left neighbour: from then on it can be found. */
+static void link_right(csup_memtable *t, uint32_t left_offset, uint32_t right_offset) {
+  node *left = node_at(t, left_offset), *right = node_at(t, right_offset);
+  uint64_t high = atomic_load_explicit(&left->high_prefix, memory_order_relaxed);
+  atomic_store_explicit(&right->high_prefix, high, memory_order_relaxed);
+  atomic_store_explicit(&right->next, atomic_load_explicit(&left->next, memory_order_relaxed), memory_order_relaxed);
   atomic_store_explicit(&t->splitting_into, right_offset, memory_order_relaxed);
   atomic_store_explicit(&t->splitting, left_offset, memory_order_release);
-  link_node(t, right_offset, path);
-  truncate_left(left, kept);
-  atomic_store_explicit(&t->splitting, 0, memory_order_release);
-  return right_offset;
+  atomic_store_explicit(&left->next, right_offset, memory_order_release); /* before the bound: neighbour_for */
+  finish_split(t, left, right);
 }
 
 void csup_memtable_repair(csup_memtable *t) {
-  uint32_t left_offset = atomic_load_explicit(&t->splitting, memory_order_acquire);
-  if (left_offset == 0) return;
-  uint32_t right_offset = atomic_load_explicit(&t->splitting_into, memory_order_relaxed);
-  node *left = node_at(t, left_offset), *right = node_at(t, right_offset);
-  const entry *low = entry_at(t, right->low_entry);
-  target to = make_target(t, low->bytes, low->key_length, low->trailer);
-  uint32_t path[MAX_HEIGHT];
-  find_node(t, &to, true, path);
-  for (uint32_t level = 0; level < right->height; level++) {
-    if (next_of(t, path[level], level) == right_offset) continue; /* linked already */
-    atomic_store_explicit(tower(right, level), next_of(t, path[level], level), memory_order_relaxed);
-    atomic_store_explicit(tower(node_at(t, path[level]), level), right_offset, memory_order_release);
-  }
-  if (right->height > atomic_load_explicit(&t->height, memory_order_relaxed)) {
-    atomic_store_explicit(&t->height, right->height, memory_order_release);
-  }
+  uint32_t left = atomic_load_explicit(&t->splitting, memory_order_acquire);
+  if (left == 0) return;
+  uint32_t right = atomic_load_explicit(&t->splitting_into, memory_order_relaxed);
+  if (next_of(t, left) == right) finish_split(t, node_at(t, left), node_at(t, right));
+  /* Else nobody has seen the right node, and nobody will. */
+  else atomic_store_explicit(&t->splitting, 0, memory_order_release);
+}
+
+/* Moves the upper half of a full node into a new right neighbour, which is returned. */
+static uint32_t split(csup_memtable *t, uint32_t left_offset) {
+  node *left = node_at(t, left_offset);
   uint64_t order = atomic_load_explicit(&left->order, memory_order_relaxed);
-  if (order_count(order) == SLOTS) truncate_left(left, SLOTS - SLOTS / 2);
-  atomic_store_explicit(&t->splitting, 0, memory_order_release);
+  uint32_t right_offset = make_node(t, left->level, split_entry(t, left, order));
+  node *right = node_at(t, right_offset);
+  for (uint32_t i = KEPT; i < SLOTS; i++) {
+    uint32_t slot = order_slot(order, i);
+    insert_in_node(right, i - KEPT, prefix_in_slot(left, slot),
+                   atomic_load_explicit(&left->entries[slot], memory_order_relaxed));
+  }
+  link_right(t, left_offset, right_offset);
+  return right_offset;
+}
+
+/* Adds an item at `rank` to the node at `at`, and returns the node that this made on its right, or 0. */
+static uint32_t add_to_node(csup_memtable *t, uint32_t at, uint32_t rank, uint64_t prefix, uint32_t item) {
+  node *n = node_at(t, at);
+  if (order_count(atomic_load_explicit(&n->order, memory_order_relaxed)) < SLOTS) {
+    insert_in_node(n, rank, prefix, item);
+    return 0;
+  }
+  if (rank == SLOTS && next_of(t, at) == 0) {
+    /* Keys arriving in order: leave the full node full, and begin the next one. */
+    uint32_t fresh = make_node(t, n->level, n->level > 0 ? node_at(t, item)->low_entry : item);
+    insert_in_node(node_at(t, fresh), 0, prefix, item);
+    link_right(t, at, fresh);
+    return fresh;
+  }
+  uint32_t right = split(t, at);
+  if (rank <= KEPT) insert_in_node(n, rank, prefix, item);
+  else insert_in_node(node_at(t, right), rank - KEPT, prefix, item);
+  return right;
+}
+
+/* Enters a node that only its left neighbour knows into the level above. This may split a node there, which then is
+ * known to its left neighbour only, until an insert passes it by. `path` holds the way of the search that came by. */
+static void adopt(csup_memtable *t, uint32_t child, const uint32_t *path) {
+  const node *n = node_at(t, child);
+  const entry *low = entry_at(t, n->low_entry);
+  target to = {low->bytes, low->key_length, low->trailer, low_prefix(n)};
+  uint32_t root = atomic_load_explicit(&t->root, memory_order_relaxed);
+  if (n->level < node_at(t, root)->level) {
+    uint32_t parent = path[n->level + 1];
+    node *p = node_at(t, parent);
+    uint64_t order = atomic_load_explicit(&p->order, memory_order_relaxed);
+    add_to_node(t, parent, rank_in_node(t, p, order, &to, true), to.prefix, child);
+  } else if (n->level + 1 < MAX_LEVELS) {
+    uint32_t above = make_node(t, n->level + 1, 0);
+    insert_in_node(node_at(t, above), 0, 0, root);
+    insert_in_node(node_at(t, above), 1, to.prefix, child);
+    atomic_store_explicit(&t->root, above, memory_order_release);
+  }
+}
+
+/* As `find_leaf`, for the inserter: notes the node of each level in `path`, and in `orphan` a node that was reached
+ * only through its left neighbour, or 0. */
+static uint32_t find_path(const csup_memtable *t, const target *to, uint32_t *path, uint32_t *orphan) {
+  uint32_t at = atomic_load_explicit(&t->root, memory_order_relaxed);
+  *orphan = 0;
+  for (;;) {
+    for (uint32_t next; (next = neighbour_for(t, at, to, false)) != 0;) *orphan = at = next;
+    const node *n = node_at(t, at);
+    path[n->level] = at;
+    if (n->level == 0) return at;
+    at = child_for(t, n, to, false);
+  }
 }
 
 static bool holds(const csup_memtable *t, node *n, uint64_t order, uint32_t rank, const target *to) {
   if (rank >= order_count(order)) return false;
   uint32_t slot = order_slot(order, rank);
-  return atomic_load_explicit(&n->prefixes[slot], memory_order_relaxed) == to->prefix &&
+  return prefix_in_slot(n, slot) == to->prefix &&
          compare_entry(t, atomic_load_explicit(&n->entries[slot], memory_order_relaxed), to) == 0;
 }
 
@@ -163,11 +202,11 @@ bool csup_memtable_insert(csup_memtable *t, const void *key, uint32_t key_length
   size_t payload = (size_t)key_length + value_length;
   if (csup_memtable_need(1, payload) > t->capacity - csup_memtable_used(t)) return false;
   target to = make_target(t, key, key_length, trailer);
-  uint32_t path[MAX_HEIGHT];
-  uint32_t at = find_node(t, &to, false, path);
+  uint32_t path[MAX_LEVELS], orphan;
+  uint32_t at = find_path(t, &to, path, &orphan);
   node *n = node_at(t, at);
   uint64_t order = atomic_load_explicit(&n->order, memory_order_relaxed);
-  uint32_t rank = rank_in_node(t, n, order, &to);
+  uint32_t rank = rank_in_node(t, n, order, &to, false);
   if (holds(t, n, order, rank, &to)) return true;
 
   uint32_t offset = allocate(t, ENTRY_BYTES(payload));
@@ -178,19 +217,10 @@ bool csup_memtable_insert(csup_memtable *t, const void *key, uint32_t key_length
   if (key_length) memcpy(e->bytes, key, key_length);
   if (value_length) memcpy(e->bytes + key_length, value, value_length);
 
-  if (order_count(order) < SLOTS) {
-    insert_in_node(n, rank, to.prefix, offset);
-  } else if (rank == SLOTS && next_of(t, at, 0) == 0) {
-    /* Keys arriving in order: leave the full node full, and begin the next one. */
-    uint32_t fresh = make_node(t, to.prefix, offset);
-    insert_in_node(node_at(t, fresh), 0, to.prefix, offset);
-    link_node(t, fresh, path);
-  } else {
-    uint32_t right = split(t, at, path);
-    const uint32_t kept = SLOTS - SLOTS / 2;
-    if (rank <= kept) insert_in_node(n, rank, to.prefix, offset);
-    else insert_in_node(node_at(t, right), rank - kept, to.prefix, offset);
-  }
+  uint32_t fresh = add_to_node(t, at, rank, to.prefix, offset);
+  /* One adoption an insert, which bounds what an insert may need. */
+  if (orphan == 0) orphan = fresh;
+  if (orphan != 0) adopt(t, orphan, path);
   atomic_store_explicit(&t->count, csup_memtable_count(t) + 1, memory_order_relaxed);
   return true;
 }

@@ -9,29 +9,31 @@
 #include "csup_memtable.h"
 
 #define SLOTS CSUP_MEMTABLE_SLOTS
-#define MAX_HEIGHT CSUP_MEMTABLE_MAX_HEIGHT
+#define MAX_LEVELS CSUP_MEMTABLE_MAX_LEVELS
 
 struct csup_memtable {
   uint64_t capacity;
   _Atomic uint64_t used;           /* the high-water mark; 8-byte aligned */
   _Atomic uint64_t count;
-  _Atomic uint32_t height;         /* of the tallest node */
+  _Atomic uint32_t root;
   _Atomic uint32_t splitting;      /* intent: the node being split, or 0 */
   _Atomic uint32_t splitting_into; /* its new right neighbour */
-  uint32_t random;
-  uint32_t head;
+  uint32_t head;                   /* the leftmost leaf */
   uint32_t common_length;
+  uint32_t unused;
   uint8_t common[CSUP_MEMTABLE_MAX_COMMON];
 };
 
 typedef struct node {
-  uint64_t low_prefix;       /* of the smallest entry the node may hold; fixed when it is made */
-  uint32_t low_entry;        /* that entry; 0 for the head, which is below everything */
-  uint32_t height;
-  _Atomic uint64_t order;    /* count | slot numbers << 4, 8, 12 ... */
+  _Atomic uint64_t order;       /* count | slot numbers << 4, 8, 12 ... */
+  _Atomic uint64_t high_prefix; /* at or above the prefix of `next`'s low entry; all ones without a next node */
+  _Atomic uint32_t next;        /* the right neighbour on the same level, or 0 */
   _Atomic uint32_t splits;
-  _Atomic uint32_t entries[SLOTS];
+  uint32_t low_entry;           /* the smallest entry the node may cover, fixed; 0 in the leftmost: below everything */
+  uint32_t level;               /* 0: a leaf */
   _Atomic uint64_t prefixes[SLOTS];
+  _Atomic uint32_t entries[SLOTS]; /* in a leaf, entries; above, nodes, whose low entries are the keys */
+  uint32_t unused;
 } node;
 
 typedef struct entry {
@@ -52,11 +54,8 @@ typedef struct target {
 _Static_assert(sizeof(csup_memtable) % 8 == 0, "the arena's allocations are 8-byte aligned");
 _Static_assert(sizeof(node) % 8 == 0 && sizeof(entry) == 16, "layout");
 
-/* The largest a node can be: its tower, padded to 8, and the node. */
-#define NODE_BYTES(height) ((((size_t)(height) * 4 + 7) & ~(size_t)7) + sizeof(node))
-#define MAX_NODE_BYTES NODE_BYTES(MAX_HEIGHT)
-/* An empty memtable: the header, and the head with a full tower. */
-#define EMPTY_BYTES (sizeof(csup_memtable) + MAX_NODE_BYTES)
+/* An empty memtable: the header, and one empty leaf. */
+#define EMPTY_BYTES (sizeof(csup_memtable) + sizeof(node))
 #define ENTRY_BYTES(payload) ((sizeof(entry) + (size_t)(payload) + 7) & ~(size_t)7)
 
 static inline node *node_at(const csup_memtable *t, uint32_t offset) { return (node *)((uint8_t *)t + offset); }
@@ -65,10 +64,8 @@ static inline const entry *entry_at(const csup_memtable *t, uint32_t offset) {
   return (const entry *)((const uint8_t *)t + offset);
 }
 
-static inline _Atomic uint32_t *tower(node *n, uint32_t level) { return (_Atomic uint32_t *)n - 1 - level; }
-
-static inline uint32_t next_of(const csup_memtable *t, uint32_t offset, uint32_t level) {
-  return atomic_load_explicit(tower(node_at(t, offset), level), memory_order_acquire);
+static inline uint32_t next_of(const csup_memtable *t, uint32_t offset) {
+  return atomic_load_explicit(&node_at(t, offset)->next, memory_order_acquire);
 }
 
 /* The order word: count in nibble 0, slot numbers in nibbles 1..15. */
@@ -78,6 +75,18 @@ static inline uint32_t order_slot(uint64_t order, uint32_t position) {
 }
 /* Slots 0..14 in ascending order, none of them live. */
 #define EMPTY_ORDER 0xEDCBA98765432100ull
+
+/* Where the processor has AVX-512, a node's prefixes are brought into order and compared all at once. (Not under the
+ * thread sanitizer, which takes wide loads beside atomic stores for races.) */
+#if defined(__x86_64__) && !(defined(__has_feature) && __has_feature(thread_sanitizer))
+#define CSUP_MEMTABLE_WIDE
+extern bool csup_memtable_has_wide;
+uint32_t csup_memtable_prefixes_below(const node *n, uint64_t order, uint64_t prefix);
+#endif
+
+static inline uint64_t prefix_in_slot(const node *n, uint32_t slot) {
+  return atomic_load_explicit(&n->prefixes[slot], memory_order_relaxed);
+}
 
 /* The first 8 bytes after the common prefix, big-endian and padded with zeros. Keys outside the prefix map to the
  * ends, so that a <= b always gives prefix(a) <= prefix(b); equal prefixes say nothing. */
@@ -117,52 +126,90 @@ static inline int compare_entry(const csup_memtable *t, uint32_t offset, const t
   return 0;
 }
 
-/* Whether everything in the node is at or after some entry that is at or after `to` - or, if `or_equal`, whether
- * its low entry is merely not before. In words: may a search for `to` stay left of this node? */
-static inline bool node_is_past(const csup_memtable *t, uint32_t offset, const target *to, bool or_equal) {
-  const node *n = node_at(t, offset);
-  if (n->low_prefix != to->prefix) return n->low_prefix > to->prefix;
-  int order = compare_entry(t, n->low_entry, to);
-  return or_equal ? order >= 0 : order > 0;
+/* Whether the node's low entry is before `to`, or - unless `strictly` - at it. */
+static inline bool begins_before(const csup_memtable *t, uint32_t offset, const target *to, bool strictly) {
+  uint32_t low = node_at(t, offset)->low_entry;
+  if (low == 0) return true;
+  int order = compare_entry(t, low, to);
+  return strictly ? order < 0 : order <= 0;
 }
 
-/* The last node whose low entry is at or before `to` (before, if `strictly`). Fills `path` with the predecessors at
- * every level if it is given. */
-static inline uint32_t find_node(const csup_memtable *t, const target *to, bool strictly, uint32_t *path) {
-  uint32_t at = t->head;
-  uint32_t level = atomic_load_explicit(&t->height, memory_order_acquire);
-  if (path) {
-    for (uint32_t l = level; l < MAX_HEIGHT; l++) path[l] = at;
-  }
-  while (level-- > 0) {
-    for (;;) {
-      uint32_t next = next_of(t, at, level);
-      if (next == 0) break;
-      __builtin_prefetch((const uint8_t *)node_at(t, next) - 4);
-      if (node_is_past(t, next, to, strictly)) break;
-      at = next;
-    }
-    if (path) path[level] = at;
-  }
-  return at;
+static inline void prefetch_node(const csup_memtable *t, uint32_t offset) {
+  const uint8_t *bytes = (const uint8_t *)t + offset;
+  for (size_t line = 0; line < sizeof(node); line += 64) __builtin_prefetch(bytes + line);
 }
 
-/* The number of live entries before `to`. */
-static inline uint32_t rank_in_node(const csup_memtable *t, node *n, uint64_t order, const target *to) {
-  uint32_t low = 0, high = order_count(order);
+/* The right neighbour if a search for `to` belongs there, else 0. The bound is read before the link, and written after
+ * it: so it may be above where the neighbour begins, but never below, and a search may stay too far left, where it
+ * meets the link again one level below, but never gets too far right. */
+static inline uint32_t neighbour_for(const csup_memtable *t, uint32_t offset, const target *to, bool strictly) {
+  uint64_t high = atomic_load_explicit(&node_at(t, offset)->high_prefix, memory_order_acquire);
+  if (to->prefix < high) return 0;
+  uint32_t next = next_of(t, offset);
+  if (next == 0 || (to->prefix == high && !begins_before(t, next, to, strictly))) return 0;
+  return next;
+}
+
+/* The number of live slots with a smaller prefix. Without a branch that depends on the keys: a mispredicted one costs
+ * more than the whole search. */
+static inline uint32_t prefixes_below(const node *n, uint64_t order, uint64_t prefix) {
+#ifdef CSUP_MEMTABLE_WIDE
+  if (csup_memtable_has_wide) return csup_memtable_prefixes_below(n, order, prefix);
+#endif
+  uint32_t low = 0;
+  for (uint32_t left = order_count(order); left > 0;) {
+    uint32_t half = (left + 1) / 2;
+    uint32_t below = prefix_in_slot(n, order_slot(order, low + half - 1)) < prefix;
+    low += half & -below;
+    left -= half;
+  }
+  return low;
+}
+
+/* The number of live slots before `to`, or - if `inclusive` - at or before it. */
+static inline uint32_t rank_in_node(const csup_memtable *t, const node *n, uint64_t order, const target *to,
+                                    bool inclusive) {
+  uint32_t count = order_count(order), low = prefixes_below(n, order, to->prefix);
+  if (low == count || prefix_in_slot(n, order_slot(order, low)) != to->prefix) return low;
+  uint32_t high = count;
   while (low < high) {
-    uint32_t middle = (low + high) / 2;
-    uint32_t slot = order_slot(order, middle);
-    uint64_t prefix = atomic_load_explicit(&n->prefixes[slot], memory_order_relaxed);
-    bool before;
-    if (prefix != to->prefix) {
-      before = prefix < to->prefix;
-    } else {
-      before = compare_entry(t, atomic_load_explicit(&n->entries[slot], memory_order_acquire), to) < 0;
+    uint32_t middle = (low + high) / 2, slot = order_slot(order, middle);
+    bool before = prefix_in_slot(n, slot) == to->prefix;
+    if (before) {
+      uint32_t offset = atomic_load_explicit(&n->entries[slot], memory_order_acquire);
+      if (n->level > 0) before = begins_before(t, offset, to, !inclusive);
+      else before = compare_entry(t, offset, to) < 0;
     }
     if (before) low = middle + 1; else high = middle;
   }
   return low;
+}
+
+/* The child of an inner node in which a search for `to` goes on, or the last child without a target. Chosen again if a
+ * split came between. */
+static inline uint32_t child_for(const csup_memtable *t, const node *n, const target *to, bool strictly) {
+  for (;;) {
+    uint32_t splits = atomic_load_explicit(&n->splits, memory_order_acquire);
+    uint64_t order = atomic_load_explicit(&n->order, memory_order_acquire);
+    uint32_t rank = to ? rank_in_node(t, n, order, to, !strictly) : order_count(order);
+    /* The first child begins at or before all that leads here. */
+    uint32_t slot = order_slot(order, rank > 0 ? rank - 1 : 0);
+    uint32_t child = atomic_load_explicit(&n->entries[slot], memory_order_acquire);
+    prefetch_node(t, child);
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&n->splits, memory_order_relaxed) == splits) return child;
+  }
+}
+
+/* The last leaf whose low entry is at or before `to` (before, if `strictly`). */
+static inline uint32_t find_leaf(const csup_memtable *t, const target *to, bool strictly) {
+  uint32_t at = atomic_load_explicit(&t->root, memory_order_acquire);
+  for (;;) {
+    for (uint32_t next; (next = neighbour_for(t, at, to, strictly)) != 0;) at = next;
+    const node *n = node_at(t, at);
+    if (n->level == 0) return at;
+    at = child_for(t, n, to, strictly);
+  }
 }
 
 #endif

@@ -1,24 +1,27 @@
-/* The memtable: a skip list of fat nodes in an arena that is addressed by offsets.
+/* The memtable: a B-link tree in an arena that is addressed by offsets.
  *
  * The arena may be private memory or a shared mapping, at a different address in every process: nothing in it is a
  * pointer. Its memory use is exact, because allocation only moves a high-water mark.
  *
- *   arena   [csup_memtable][head node][nodes and entries, in order of allocation ...]
+ *   arena   [csup_memtable][leftmost leaf][nodes and entries, in order of allocation ...]
  *
- *   node    next[height-1] .. next[1] next[0] | low_prefix low_entry height order splits | entries[15] prefixes[15]
- *           (a node's offset is that of low_prefix; its tower grows downwards from there, so that the words that a
- *           descent touches lie beside each other)
+ *   node    order high_prefix next splits low_entry level | prefixes[15] entries[15]
  *
  *   entry   trailer (8) key length (4) value length (4) key value, padded to 8
  *
- * A node holds up to 15 entries in slots. `prefixes` has the first 8 key bytes, big-endian, after the key prefix
- * that is common to the memtable's keys, so that most comparisons touch no entry. `order` is one word: the number
- * of live slots in its low 4 bits, then all 15 slot numbers, live ones first and sorted. An insert fills a free slot
- * and publishes it with one store of `order`: a reader sees the old order or the new one, never between.
+ * A leaf holds up to 15 entries in slots; an inner node, up to 15 nodes of the level below. `prefixes` has the first 8
+ * key bytes, big-endian, after the key prefix that is common to the memtable's keys, so that most comparisons touch no
+ * entry. `order` is one word: the number of live slots in its low 4 bits, then all 15 slot numbers, live ones first and
+ * sorted. An insert fills a free slot and publishes it with one store of `order`: a reader sees the old order or the
+ * new one, never between.
  *
- * A split publishes the new right node before it truncates the left one; for a moment both hold the upper half. It
- * then adds one to the left node's `splits`, after which freed slots may be reused. A reader copies what it needs
- * from a node and takes it only if `splits` did not move meanwhile.
+ * Each node is linked to its right neighbour. A split publishes the new right node by that link before it truncates the
+ * left one; for a moment both hold the upper half. It then adds one to the left node's `splits`, after which freed
+ * slots may be reused. A reader copies what it needs from a node and takes it only if `splits` did not move meanwhile.
+ *
+ * The level above learns of the new node afterwards. Until then, and for ever if the inserter died, searches reach it
+ * by the link; the next insert that does makes up for it. So the inner nodes may lag behind, and nothing depends on
+ * them but speed.
  *
  * Concurrency: any number of readers, which never block and never write; one inserter at a time (callers hold a
  * lock). Should an inserter die inside a split, csup_memtable_repair finishes it.
@@ -31,10 +34,8 @@
 #include <stdint.h>
 
 #define CSUP_MEMTABLE_SLOTS 15
-/* Every second node reaches one level higher, and 2^20 nodes hold a memtable of 200 MiB and more; the few nodes that
- * stand side by side at the top of a larger one cost nothing. (Every fourth node would save four bytes of tower in
- * 200, and make a search touch a quarter more nodes, each of them a cache miss.) */
-#define CSUP_MEMTABLE_MAX_HEIGHT 20
+/* A node has seven children or more, but for the last of a level, so ten levels hold all that fits 4 GiB. */
+#define CSUP_MEMTABLE_MAX_LEVELS 12
 /* A longer common prefix than this is cut; it only serves speed. */
 #define CSUP_MEMTABLE_MAX_COMMON 128
 
@@ -70,7 +71,7 @@ size_t csup_memtable_capacity(const csup_memtable *table);
 uint64_t csup_memtable_count(const csup_memtable *table);
 
 /* The arena bytes that `count` entries with `payload` key and value bytes in all may need at most, whatever the
- * memtable looks like: every one of them may split a full node. */
+ * memtable looks like: every one of them may split a full leaf and a full node above. */
 size_t csup_memtable_need(size_t count, size_t payload);
 /* The same for an empty memtable, where a node is split only after it filled up. */
 size_t csup_memtable_fresh_need(size_t count, size_t payload);

@@ -38,7 +38,7 @@ import Testing
     var generator = SeededGenerator(seed: 1)
     let bytes = generator.bytes(length: 14_000...14_000)
     var lengths = Array(0...40)
-    for stride in [3 * 256, 2 * 3 * 256, 3 * 2048, 3 * 2048 + 3 * 256, 2 * 3 * 2048] {
+    for stride in [256, 256 + 64, 2 * 256, 3 * 256, 2 * 3 * 256, 3 * 2048, 3 * 2048 + 3 * 256, 2 * 3 * 2048] {
       lengths += [-9, -8, -1, 0, 1, 7, 8, 9].map { stride + $0 }
     }
     for length in lengths {

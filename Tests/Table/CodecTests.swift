@@ -53,4 +53,27 @@ import Testing
       _ = codec.decompress(TableTestBytes(random.bytes(50)).view, into: raw)
     }
   }
+
+  /// Noise with repeats between loses nothing when LZ4 hurries; text does.
+  @Test(arguments: [true, false])
+  func looksForMatchesAsHardAsItPays(_ isNoisy: Bool) {
+    var random = SeededGenerator(seed: 14)
+    let words = (0..<200).map { _ in random.bytes(length: 2...7, alphabet: 97...110) }
+    var compressor = BlockCompressor()
+    for _ in 0..<70 {
+      var raw: [UInt8] = []
+      while raw.count < 16 << 10 {
+        let noise = random.bytes(50)
+        if isNoisy { raw += noise + noise } else { raw += words.randomElement(using: &random)! }
+      }
+      let block = TableTestBytes(raw)
+      var output = ByteBuffer()
+      #expect(compressor.compress(block.view, .lz4, into: &output))
+      #expect(compressor.isQuick == isNoisy)
+      let back = UnsafeMutableRawBufferPointer.allocate(byteCount: raw.count, alignment: 16)
+      defer { back.deallocate() }
+      #expect(Compression.lz4.decompress(output.view, into: back))
+      #expect(block.view.equals(ByteView(UnsafeRawBufferPointer(back))))
+    }
+  }
 }

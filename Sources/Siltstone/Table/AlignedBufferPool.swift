@@ -1,45 +1,47 @@
+internal import CSupport
 internal import Synchronization
 
 /// Recycled page-aligned memory for direct I/O. First touch of fresh memory costs more than the copy into it, so
 /// buffers are faulted in once and kept for the life of the process. Thread-safe.
+///
+/// Buffers are cut from slabs of one huge page each, where the system has them: for every transfer the kernel looks up
+/// and the device is told one piece of memory then, instead of one for each 4 KiB.
 final class AlignedBufferPool: Sendable {
   /// For writing tables and reading them in sequence. 256 KiB is where a device's throughput levels off, and small
-  /// enough not to hold up a commit's own write behind it. At most 32 idle: 8 MiB.
-  static let chunks = AlignedBufferPool(bufferBytes: 256 << 10, maxIdle: 32)
-  /// For reading one block: holds any but those around a large value. At most 32 idle: 2 MiB.
-  static let blocks = AlignedBufferPool(bufferBytes: 64 << 10, maxIdle: 32)
+  /// enough not to hold up a commit's own write behind it.
+  static let chunks = AlignedBufferPool(bufferBytes: 256 << 10)
+  /// For reading one block: holds any but those around a large value.
+  static let blocks = AlignedBufferPool(bufferBytes: 64 << 10)
+
+  private static let slabBytes = 2 << 20
 
   let bufferBytes: Int
-  private let maxIdle: Int
+  /// Never more in all than were in use at one time, but for the rest of a slab.
   private let idle = Mutex<[IdleBuffer]>([])
 
   /// A buffer in the pool belongs to nobody, whichever thread gave it.
   private struct IdleBuffer: @unchecked Sendable { let base: UnsafeMutableRawPointer }
 
-  init(bufferBytes: Int, maxIdle: Int) {
-    self.bufferBytes = bufferBytes
-    self.maxIdle = maxIdle
-  }
-
-  deinit {
-    for buffer in idle.withLock({ $0 }) { buffer.base.deallocate() }
-  }
+  private init(bufferBytes: Int) { self.bufferBytes = bufferBytes }
 
   /// A buffer of `bufferBytes`, aligned to `StorageAlignment.bytes`, holding anything. The caller owns it.
   func take() -> UnsafeMutableRawPointer {
-    idle.withLock { $0.popLast() }?.base
-      ?? .allocate(byteCount: bufferBytes, alignment: StorageAlignment.bytes)
+    let buffer = idle.withLock { idle in
+      if idle.isEmpty, let slab = csup_map_anonymous(AlignedBufferPool.slabBytes) {
+        for offset in stride(from: 0, to: AlignedBufferPool.slabBytes, by: bufferBytes) {
+          idle.append(IdleBuffer(base: slab + offset))
+        }
+      }
+      return idle.popLast()
+    }
+    // Not even a slab is to be had: let the allocator say so.
+    return buffer?.base ?? .allocate(byteCount: bufferBytes, alignment: StorageAlignment.bytes)
   }
 
   /// REQUIRES: from `take` of this pool, and no I/O on it is outstanding.
   func give(_ base: UnsafeMutableRawPointer) {
     let buffer = IdleBuffer(base: base)
-    let kept = idle.withLock { idle in
-      guard idle.count < maxIdle else { return false }
-      idle.append(buffer)
-      return true
-    }
-    if !kept { base.deallocate() }
+    idle.withLock { $0.append(buffer) }
   }
 
   /// A buffer for one read of up to `byteCount` bytes: from the pool if one of its buffers is large enough.

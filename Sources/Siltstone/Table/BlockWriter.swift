@@ -7,6 +7,7 @@ struct BlockWriter: ~Copyable {
   /// A block is gathered here to be compressed, and compressed to `compressed`.
   private var gathered = ByteBuffer()
   private var compressed = ByteBuffer()
+  private var compressor = BlockCompressor()
   private var frame = ByteBuffer(capacityBytes: 64)
 
   init(file: consuming TableFileWriter) { self.file = file }
@@ -23,8 +24,7 @@ struct BlockWriter: ~Copyable {
       gathered.append(block.keyArea)
       gathered.append(block.valueArea)
       gathered.append(block.tailArea)
-      compressed.removeAll()
-      if compression.compress(gathered.view, into: &compressed) {
+      if compressor.compress(gathered.view, compression, into: &compressed) {
         let offset = file.position
         let checksum = try append(compressed.view, 0)
         return try finish(offset, compression, rawBytes: gathered.count, checksum)

@@ -12,27 +12,31 @@ extension Compression {
 
   /// Compresses `raw` to the end of `output` and returns true, if that saves at least an eighth; otherwise leaves
   /// `output` as it was. (Less than an eighth is not worth a decompression on every read.)
-  func compress(_ raw: ByteView, into output: inout ByteBuffer) -> Bool {
+  ///
+  /// `acceleration` is LZ4's: how soon it skips ahead where it finds nothing.
+  func compress(_ raw: ByteView, into output: inout ByteBuffer, acceleration: Int32 = 1) -> Bool {
     let limit = raw.count - raw.count / 8 - 1
     guard self != .none, limit > 0 else { return false }
     let room = self == .snappy ? snappy_max_compressed_length(raw.count) : limit
     let start = output.count
     let destination = output.appendUninitialized(room)
-    let compressedBytes = compress(raw, to: destination, room: room)
+    let compressedBytes = compress(raw, to: destination, room: room, acceleration)
     let pays = compressedBytes > 0 && compressedBytes <= limit
     output.truncate(to: start + (pays ? compressedBytes : 0))
     return pays
   }
 
   /// The compressed size, or 0 if the codec failed or found no room.
-  private func compress(_ raw: ByteView, to destination: UnsafeMutableRawPointer, room: Int) -> Int {
+  private func compress(
+    _ raw: ByteView, to destination: UnsafeMutableRawPointer, room: Int, _ acceleration: Int32
+  ) -> Int {
     let target = destination.assumingMemoryBound(to: CChar.self)
     let source = raw.base.assumingMemoryBound(to: CChar.self)
     switch self {
     case .none:
       return 0
     case .lz4:
-      return Int(LZ4_compress_default(source, target, Int32(raw.count), Int32(room)))
+      return Int(LZ4_compress_fast(source, target, Int32(raw.count), Int32(room), acceleration))
     case .snappy:
       var length = room
       return snappy_compress(source, raw.count, target, &length) == SNAPPY_OK ? length : 0
