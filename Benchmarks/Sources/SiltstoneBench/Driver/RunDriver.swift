@@ -15,6 +15,8 @@ struct RunDriver<Engine: KeyValueEngine> {
     let harness = try harnessNanoseconds(workload)
     let engine = try Engine(directory: directory, specification: specification)
     try workload.prepare(engine)
+    // What was loaded is not written, nor written again, at the cost of what is measured.
+    FileSystem.sync(directory)
 
     var result = RunResult(engine: engine.identity, specification: specification)
     let measured = try measure(workload, on: engine, &result)
