@@ -44,10 +44,10 @@ size_t csup_memtable_need(size_t count, size_t payload) {
 }
 
 size_t csup_memtable_fresh_need(size_t count, size_t payload) {
-  /* A split leaves at least SLOTS / 2 entries on either side; the levels above together have a sixth of the leaves,
-   * and the last node of each may be nearly empty. */
+  /* A split leaves at least SLOTS / 2 entries on either side. The levels above together have less than a quarter of the
+   * leaves, and the last node of each may be nearly empty. */
   size_t leaves = count / (SLOTS / 2) + 2;
-  return payload + count * (sizeof(entry) + 7) + (leaves + leaves / 6 + 2 * MAX_LEVELS) * sizeof(node);
+  return payload + count * (sizeof(entry) + 7) + (leaves + leaves / 4 + 2 * MAX_LEVELS) * sizeof(node);
 }
 
 size_t csup_memtable_capacity_for(size_t need) { return EMPTY_BYTES + need; }
@@ -156,9 +156,10 @@ static uint32_t add_to_node(csup_memtable *t, uint32_t at, uint32_t rank, uint64
   return right;
 }
 
-/* Enters a node that only its left neighbour knows into the level above. This may split a node there, which then is
- * known to its left neighbour only, until an insert passes it by. `path` holds the way of the search that came by. */
-static void adopt(csup_memtable *t, uint32_t child, const uint32_t *path) {
+/* Enters a node that only its left neighbour knows into the level above, and returns whether that made a node there. If
+ * so, it is known to its left neighbour only, until another split passes it by, and `path`, the way of the search that
+ * came by, may be out of date. */
+static bool adopt(csup_memtable *t, uint32_t child, const uint32_t *path) {
   const node *n = node_at(t, child);
   const entry *low = entry_at(t, n->low_entry);
   target to = {low->bytes, low->key_length, low->trailer, low_prefix(n)};
@@ -167,60 +168,122 @@ static void adopt(csup_memtable *t, uint32_t child, const uint32_t *path) {
     uint32_t parent = path[n->level + 1];
     node *p = node_at(t, parent);
     uint64_t order = atomic_load_explicit(&p->order, memory_order_relaxed);
-    add_to_node(t, parent, rank_in_node(t, p, order, &to, true), to.prefix, child);
-  } else if (n->level + 1 < MAX_LEVELS) {
+    return add_to_node(t, parent, rank_in_node(t, p, order, &to, true), to.prefix, child) != 0;
+  }
+  if (n->level + 1 < MAX_LEVELS) {
     uint32_t above = make_node(t, n->level + 1, 0);
     insert_in_node(node_at(t, above), 0, 0, root);
     insert_in_node(node_at(t, above), 1, to.prefix, child);
     atomic_store_explicit(&t->root, above, memory_order_release);
   }
+  return true;
 }
 
-/* As `find_leaf`, for the inserter: notes the node of each level in `path`, and in `orphan` a node that was reached
- * only through its left neighbour, or 0. */
-static uint32_t find_path(const csup_memtable *t, const target *to, uint32_t *path, uint32_t *orphan) {
+/* The way that a search took down to a leaf. */
+typedef struct descent {
+  uint32_t path[MAX_LEVELS]; /* the node of each level */
+  uint32_t orphan;           /* a node that only its left neighbour led to, or 0 */
+} descent;
+
+/* As `find_leaf`, for the inserter. */
+static uint32_t descend(const csup_memtable *t, const target *to, descent *way) {
   uint32_t at = atomic_load_explicit(&t->root, memory_order_relaxed);
-  *orphan = 0;
+  way->orphan = 0;
   for (;;) {
-    for (uint32_t next; (next = neighbour_for(t, at, to, false)) != 0;) *orphan = at = next;
+    for (uint32_t next; (next = neighbour_for(t, at, to, false)) != 0;) way->orphan = at = next;
     const node *n = node_at(t, at);
-    path[n->level] = at;
+    way->path[n->level] = at;
     if (n->level == 0) return at;
     at = child_for(t, n, to, false);
   }
 }
 
-static bool holds(const csup_memtable *t, node *n, uint64_t order, uint32_t rank, const target *to) {
+static bool holds(const csup_memtable *t, const node *n, uint64_t order, uint32_t rank, const target *to) {
   if (rank >= order_count(order)) return false;
   uint32_t slot = order_slot(order, rank);
   return prefix_in_slot(n, slot) == to->prefix &&
          compare_entry(t, atomic_load_explicit(&n->entries[slot], memory_order_relaxed), to) == 0;
 }
 
-bool csup_memtable_insert(csup_memtable *t, const void *key, uint32_t key_length, const void *value,
-                          uint32_t value_length, uint64_t trailer) {
-  size_t payload = (size_t)key_length + value_length;
-  if (csup_memtable_need(1, payload) > t->capacity - csup_memtable_used(t)) return false;
-  target to = make_target(t, key, key_length, trailer);
-  uint32_t path[MAX_LEVELS], orphan;
-  uint32_t at = find_path(t, &to, path, &orphan);
+/* Searches that are worth overlapping: enough to hide the latency of memory, and few enough for what they fetch to
+ * stay in the first cache. */
+#define GROUP 8
+
+/* Inserts one entry into its leaf, and returns that, or the new one on its right; or 0, if there is no room. `way` is
+ * how the leaf was found, if known: it is wanted only for a full one. */
+static inline uint32_t insert_at(csup_memtable *t, uint32_t at, const target *to, const csup_entry *source,
+                             const descent *way) {
+  size_t payload = (size_t)source->key_length + source->value_length;
+  if (csup_memtable_need(1, payload) > t->capacity - csup_memtable_used(t)) return 0;
   node *n = node_at(t, at);
   uint64_t order = atomic_load_explicit(&n->order, memory_order_relaxed);
-  uint32_t rank = rank_in_node(t, n, order, &to, false);
-  if (holds(t, n, order, rank, &to)) return true;
+  uint32_t rank = rank_in_node(t, n, order, to, false);
+  if (holds(t, n, order, rank, to)) return at;
 
   uint32_t offset = allocate(t, ENTRY_BYTES(payload));
   entry *e = (entry *)((uint8_t *)t + offset);
-  e->trailer = trailer;
-  e->key_length = key_length;
-  e->value_length = value_length;
-  if (key_length) memcpy(e->bytes, key, key_length);
-  if (value_length) memcpy(e->bytes + key_length, value, value_length);
+  e->trailer = source->trailer;
+  e->key_length = source->key_length;
+  e->value_length = source->value_length;
+  if (source->key_length) memcpy(e->bytes, source->key, source->key_length);
+  if (source->value_length) memcpy(e->bytes + source->key_length, source->value, source->value_length);
 
-  uint32_t fresh = add_to_node(t, at, rank, to.prefix, offset);
-  /* One adoption an insert, which bounds what an insert may need. */
-  if (orphan == 0) orphan = fresh;
-  if (orphan != 0) adopt(t, orphan, path);
+  descent found;
+  if (order_count(order) == SLOTS && way == NULL) {
+    descend(t, to, &found);
+    way = &found;
+  }
+  uint32_t fresh = add_to_node(t, at, rank, to->prefix, offset);
+  /* Each adoption makes one node at most, and the second is not made if the first did: two nodes an insert, with the
+   * leaf. In a leaf that was not full nothing is lost by leaving an orphan to others. */
+  bool isPathStale = way && way->orphan && adopt(t, way->orphan, way->path);
+  if (fresh && !isPathStale) adopt(t, fresh, way->path);
   atomic_store_explicit(&t->count, csup_memtable_count(t) + 1, memory_order_relaxed);
+  return fresh ? fresh : at;
+}
+
+bool csup_memtable_insert(csup_memtable *t, const void *key, uint32_t key_length, const void *value,
+                          uint32_t value_length, uint64_t trailer) {
+  csup_entry source = {key, value, key_length, value_length, trailer};
+  target to = make_target(t, key, key_length, trailer);
+  descent way;
+  uint32_t at = descend(t, &to, &way);
+  return insert_at(t, at, &to, &source, &way) != 0;
+}
+
+bool csup_memtable_insert_all(csup_memtable *t, const csup_entry *entries, uint32_t count) {
+  uint32_t last = 0; /* the leaf that the last entry went into */
+  while (count > 0) {
+    target to[GROUP];
+    to[0] = make_target(t, entries[0].key, entries[0].key_length, entries[0].trailer);
+    if (last != 0 && to[0].prefix > low_prefix(node_at(t, last)) && neighbour_for(t, last, &to[0], false) == 0) {
+      /* Keys arriving in order: no need to search. */
+      last = insert_at(t, last, &to[0], entries++, NULL);
+      if (last == 0) return false;
+      count--;
+      continue;
+    }
+    /* The searches of a group go down side by side, so that they wait for memory together. */
+    uint32_t group = count < GROUP ? count : GROUP;
+    uint32_t at[GROUP], root = atomic_load_explicit(&t->root, memory_order_relaxed);
+    for (uint32_t i = 0; i < group; i++) {
+      to[i] = make_target(t, entries[i].key, entries[i].key_length, entries[i].trailer);
+      at[i] = root;
+    }
+    for (uint32_t level = node_at(t, root)->level; level > 0; level--) {
+      for (uint32_t i = 0; i < group; i++) {
+        for (uint32_t next; (next = neighbour_for(t, at[i], &to[i], false)) != 0;) at[i] = next;
+        at[i] = child_for(t, node_at(t, at[i]), &to[i], false);
+      }
+    }
+    for (uint32_t i = 0; i < group; i++) {
+      /* Others of the group may have split the leaf meanwhile. */
+      for (uint32_t next; (next = neighbour_for(t, at[i], &to[i], false)) != 0;) at[i] = next;
+      last = insert_at(t, at[i], &to[i], &entries[i], NULL);
+      if (last == 0) return false;
+    }
+    entries += group;
+    count -= group;
+  }
   return true;
 }

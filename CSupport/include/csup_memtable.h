@@ -84,6 +84,10 @@ size_t csup_memtable_capacity_for(size_t need);
 bool csup_memtable_insert(csup_memtable *table, const void *key, uint32_t key_length, const void *value,
                           uint32_t value_length, uint64_t trailer);
 
+/* The same for several, one after the other; in a large memtable, or if they are in order, at half the price for
+ * each. Returns false at the first that does not fit. */
+bool csup_memtable_insert_all(csup_memtable *table, const csup_entry *entries, uint32_t count);
+
 /* Finishes a split that its inserter did not live to finish. REQUIRES: no inserter is alive. */
 void csup_memtable_repair(csup_memtable *table);
 

@@ -91,6 +91,43 @@ import Testing
     }
   }
 
+  /// As the commit pipeline inserts: whole payloads, in order or not, some of them twice.
+  @Test(arguments: [true, false])
+  func batchesGiveTheSameAsSingleEntries(inOrder: Bool) throws {
+    let memtable = try Self.makeMemtable()
+    var random = SeededGenerator(seed: 8)
+    var entries = Self.randomEntries(20_000, seed: 9)
+    if inOrder { entries = Self.sorted(entries) }
+    var expected: [Entry] = []
+    var position: LogPosition = 1
+    while !entries.isEmpty {
+      var payload = ByteBuffer()
+      let count = min(entries.count, Int.random(in: 1...300, using: &random))
+      for entry in entries.prefix(count) {
+        let isPut = KeyTrailer(rawValue: entry.trailer).isPut
+        let trailer = KeyTrailer(position + UInt64(payload.count), isPut ? .put : .delete)
+        entry.key.withView { key in
+          entry.value.withView { value in
+            if isPut {
+              EntryEncoding.append(put: key, value, to: &payload)
+            } else {
+              EntryEncoding.append(delete: key, to: &payload)
+            }
+          }
+        }
+        expected.append(Entry(key: entry.key, trailer: trailer.rawValue, value: isPut ? entry.value : []))
+      }
+      for _ in 0..<Int.random(in: 1...2, using: &random) {
+        #expect(memtable.insert(payload: payload.view, firstByte: position))
+      }
+      position += UInt64(payload.count)
+      entries.removeFirst(count)
+    }
+    #expect(memtable.entryCount == UInt64(expected.count))
+    #expect(Self.forward(memtable) == Self.sorted(expected))
+    #expect(Self.backward(memtable) == Self.sorted(expected).reversed())
+  }
+
   @Test func insertingAgainChangesNothing() throws {
     let memtable = try Self.makeMemtable()
     let entries = Self.randomEntries(2_000, seed: 2)

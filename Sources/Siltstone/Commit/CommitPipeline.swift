@@ -177,12 +177,7 @@ final class CommitPipeline: Sendable {
   }
 
   private func insert(_ batch: EncodedBatch, firstByte: LogPosition, into memtable: Memtable) {
-    let wellFormed = EntryEncoding.forEach(in: batch.payload) { entry in
-      let trailer = KeyTrailer(firstByte &+ UInt64(entry.offset), entry.kind)
-      let fits = memtable.insert(entry.key, trailer, entry.value)
-      precondition(fits, "room was checked before")
-      return true
-    }
+    let wellFormed = memtable.insert(payload: batch.payload, firstByte: firstByte)
     precondition(wellFormed, "the batch was encoded by this library")
   }
 

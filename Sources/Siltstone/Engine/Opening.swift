@@ -104,12 +104,7 @@ struct Opening {
       if !memtable.hasRoom(count: size.count, payloadBytes: size.keyValueBytes) {
         memtable = try rotate(memtable, at: firstByte - UInt64(RecordFraming.headerBytes), for: size, view, pool, tree)
       }
-      _ = EntryEncoding.forEach(in: payload) { entry in
-        let trailer = KeyTrailer(firstByte &+ UInt64(entry.offset), entry.kind)
-        let fits = memtable.insert(entry.key, trailer, entry.value)
-        precondition(fits, "room was checked before")
-        return true
-      }
+      _ = memtable.insert(payload: payload, firstByte: firstByte)
     }
   }
 
