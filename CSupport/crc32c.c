@@ -123,9 +123,8 @@ FOLDING static inline __m512i fold(__m512i x, __m512i constants, __m512i onto) {
   return _mm512_ternarylogic_epi64(low, high, onto, 0x96); /* the xor of all three */
 }
 
-/* As much of `length`, which is at least 256, as makes whole pieces of 64 bytes. Four of them at once are folded onto
- * the next four, to where a carry-less multiplication moves them; in the end all onto the last 16 bytes, whose
- * remainder is that of all. */
+/* Whole multiples of 64 bytes, at least 256: four times 64 bytes at once are folded onto the next 256, which a
+ * carry-less multiplication moves them to; in the end all onto the last 16 bytes, whose remainder is that of all. */
 FOLDING static const uint8_t *folded(uint64_t *crc, const uint8_t *p, size_t length) {
   __m512i constants = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)fold256));
   __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);

@@ -173,6 +173,7 @@ final class CommitPipeline: Sendable {
     insert(batch, firstByte: begin + UInt64(RecordFraming.headerBytes), into: memtable)
     shared.setPublished(position)
     counters.add(batch, logBytes: position - begin)
+    csup_probe_commit_done(position, position - begin, UInt64(batch.entryCount))
     return position
   }
 

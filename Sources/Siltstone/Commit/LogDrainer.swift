@@ -80,6 +80,8 @@ final class LogDrainer: Sendable {
     let target = shared.reserved
     // Making a segment can fail for want of space, and may be tried again; nothing has been written yet.
     try segments.prepare(upTo: target)
+    csup_probe_drain_begin(shared.drained, target, durable ? 1 : 0)
+    defer { csup_probe_drain_end(shared.drained, shared.durable) }
     do throws(SiltstoneError) {
       try writer.withLock { (writer) throws(SiltstoneError) in
         let written = try writer.write(

@@ -1,3 +1,4 @@
+internal import CSupport
 internal import Synchronization
 
 /// The holder of the compaction role: finds what is to be done, shares it out to its workers, and installs what they
@@ -196,6 +197,8 @@ final class CompactionScheduler: Sendable {
 
   private func perform(_ run: CompactionRun, _ index: Int) {
     let begin = tree.storage.monotonicNanoseconds()
+    let (source, target) = (UInt64(run.plan.sourceLevel), UInt64(run.plan.targetLevel))
+    csup_probe_compaction_begin(source, target, run.tasks[index].inputBytes)
     var job = CompactionJob(
       run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation, run.progress))
     let outcome: Result<JobResult, SiltstoneError>
@@ -207,6 +210,7 @@ final class CompactionScheduler: Sendable {
     } catch {
       outcome = .failure(error)
     }
+    csup_probe_compaction_end(source, target, (try? outcome.get())?.bytesWritten ?? 0)
     if run.finish(index, outcome) { install(run) }
   }
 

@@ -1,3 +1,4 @@
+internal import CSupport
 internal import Synchronization
 
 /// The holder of the flush role: turns sealed memtables into sorted runs, oldest first, and hands the pipeline fresh
@@ -58,8 +59,10 @@ final class MemtableFlusher: MemtableSupply {
 
   func waitForFlush() throws(SiltstoneError) {
     let begin = storage.monotonicNanoseconds()
+    csup_probe_stall_begin(0)
     defer {
       let waited = storage.monotonicNanoseconds() &- begin
+      csup_probe_stall_end(waited)
       stalled.add(waited, ordering: .relaxed)
       emit(Event(.stall, "a writer waited for a memtable to be flushed", durationNanoseconds: waited))
     }
@@ -121,6 +124,7 @@ final class MemtableFlusher: MemtableSupply {
     guard let oldest = current.sealed.last else { return false }
     let next = current.sealed.dropLast().last ?? current.active
     var failure: SiltstoneError?
+    csup_probe_flush_begin(oldest.firstPosition, UInt64(oldest.usedBytes))
     do throws(SiltstoneError) {
       try flush(oldest, next.firstPosition)
     } catch {
@@ -128,6 +132,7 @@ final class MemtableFlusher: MemtableSupply {
       // Said once, not at every attempt.
       if state.withLock({ $0.failure?.description }) != error.description { report(error) }
     }
+    csup_probe_flush_end(oldest.firstPosition, UInt64(oldest.usedBytes), failure == nil ? 1 : 0)
     state.withLock { $0.failure = failure }
     return true
   }

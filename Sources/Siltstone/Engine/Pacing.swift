@@ -1,3 +1,4 @@
+internal import CSupport
 internal import Glibc
 internal import Synchronization
 
@@ -36,7 +37,9 @@ final class Pacing: Sendable {
   @inline(never)
   private func sleep(_ nanoseconds: UInt64) {
     var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    csup_probe_stall_begin(nanoseconds)
     nanosleep(&time, nil)
+    csup_probe_stall_end(nanoseconds)
     slept.add(nanoseconds, ordering: .relaxed)
   }
 
