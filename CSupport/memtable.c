@@ -15,12 +15,11 @@ static uint64_t order_inserting(uint64_t order, uint32_t position) {
 csup_memtable *csup_memtable_create(void *arena, size_t capacity, const void *common, size_t common_length) {
   csup_memtable *t = arena;
   memset(t, 0, EMPTY_BYTES);
-  t->capacity = capacity;
+  atomic_store_explicit(&t->capacity, capacity, memory_order_relaxed);
   t->common_length = (uint32_t)(common_length < CSUP_MEMTABLE_MAX_COMMON ? common_length : CSUP_MEMTABLE_MAX_COMMON);
   if (t->common_length) memcpy(t->common, common, t->common_length);
   t->random = 0x9E3779B9u;
-  t->head = (uint32_t)(EMPTY_BYTES - sizeof(node));
-  node *head = node_at(t, t->head);
+  node *head = node_at(t, HEAD);
   head->height = MAX_HEIGHT;
   atomic_store_explicit(&head->order, EMPTY_ORDER, memory_order_relaxed);
   atomic_store_explicit(&t->height, 1, memory_order_relaxed);
@@ -29,7 +28,12 @@ csup_memtable *csup_memtable_create(void *arena, size_t capacity, const void *co
 }
 
 size_t csup_memtable_used(const csup_memtable *t) { return atomic_load_explicit(&t->used, memory_order_relaxed); }
-size_t csup_memtable_capacity(const csup_memtable *t) { return t->capacity; }
+size_t csup_memtable_capacity(const csup_memtable *t) {
+  return atomic_load_explicit(&t->capacity, memory_order_relaxed);
+}
+void csup_memtable_grow(csup_memtable *t, size_t capacity) {
+  if (capacity > csup_memtable_capacity(t)) atomic_store_explicit(&t->capacity, capacity, memory_order_relaxed);
+}
 uint64_t csup_memtable_count(const csup_memtable *t) { return atomic_load_explicit(&t->count, memory_order_relaxed); }
 
 size_t csup_memtable_need(size_t count, size_t payload) {
@@ -135,7 +139,7 @@ void csup_memtable_repair(csup_memtable *t) {
   uint32_t right_offset = atomic_load_explicit(&t->splitting_into, memory_order_relaxed);
   node *left = node_at(t, left_offset), *right = node_at(t, right_offset);
   const entry *low = entry_at(t, right->low_entry);
-  target to = make_target(t, low->bytes, low->key_length, low->trailer);
+  target to = make_target(t, csup_memtable_capacity(t), low->bytes, low->key_length, low->trailer);
   uint32_t path[MAX_HEIGHT];
   find_node(t, &to, true, path);
   for (uint32_t level = 0; level < right->height; level++) {
@@ -147,11 +151,15 @@ void csup_memtable_repair(csup_memtable *t) {
     atomic_store_explicit(&t->height, right->height, memory_order_release);
   }
   uint64_t order = atomic_load_explicit(&left->order, memory_order_relaxed);
-  if (order_count(order) == SLOTS) truncate_left(left, SLOTS - SLOTS / 2);
+  if (order_count(order) == SLOTS) {
+    truncate_left(left, SLOTS - SLOTS / 2);
+  } else { /* perhaps not yet counted; to count it twice does no harm */
+    atomic_fetch_add_explicit(&left->splits, 1, memory_order_release);
+  }
   atomic_store_explicit(&t->splitting, 0, memory_order_release);
 }
 
-static bool holds(const csup_memtable *t, node *n, uint64_t order, uint32_t rank, const target *to) {
+static bool holds(const csup_memtable *t, node *n, uint64_t order, uint32_t rank, target *to) {
   if (rank >= order_count(order)) return false;
   uint32_t slot = order_slot(order, rank);
   return atomic_load_explicit(&n->prefixes[slot], memory_order_relaxed) == to->prefix &&
@@ -161,8 +169,9 @@ static bool holds(const csup_memtable *t, node *n, uint64_t order, uint32_t rank
 bool csup_memtable_insert(csup_memtable *t, const void *key, uint32_t key_length, const void *value,
                           uint32_t value_length, uint64_t trailer) {
   size_t payload = (size_t)key_length + value_length;
-  if (csup_memtable_need(1, payload) > t->capacity - csup_memtable_used(t)) return false;
-  target to = make_target(t, key, key_length, trailer);
+  size_t capacity = csup_memtable_capacity(t), used = csup_memtable_used(t);
+  if (used > capacity || csup_memtable_need(1, payload) > capacity - used) return false;
+  target to = make_target(t, capacity, key, key_length, trailer);
   uint32_t path[MAX_HEIGHT];
   uint32_t at = find_node(t, &to, false, path);
   node *n = node_at(t, at);
