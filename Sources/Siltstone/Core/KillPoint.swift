@@ -9,7 +9,7 @@ enum KillPoint: String, CaseIterable {
   case recordInRing, reserved, insertedOne, inserted, published
   case drainWritten, drained, segmentPrepared
   case tableWritten, editUncertain, editWritten, manifestReplaced, generationOdd, editShown, flushedShown, editDone
-  case joined, snapshotTaken, slotTaken
+  case joined, slotTaken
 
   @inline(__always)
   static func reach(_ point: KillPoint) {
