@@ -36,7 +36,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
-    // A process for the tests to start and to kill. In debug builds only: it looks into the engine.
+    // A process for the tests to start and to kill.
     .executableTarget(
       name: "siltstone-peer", dependencies: ["Siltstone"], path: "Tests/MultiProcess/Peer", swiftSettings: strict),
     .testTarget(

@@ -32,7 +32,8 @@ size_t csup_memtable_capacity(const csup_memtable *t) {
   return atomic_load_explicit(&t->capacity, memory_order_relaxed);
 }
 void csup_memtable_grow(csup_memtable *t, size_t capacity) {
-  if (capacity > csup_memtable_capacity(t)) atomic_store_explicit(&t->capacity, capacity, memory_order_relaxed);
+  uint64_t old = csup_memtable_capacity(t);
+  while (old < capacity && !atomic_compare_exchange_weak(&t->capacity, &old, capacity)) continue;
 }
 uint64_t csup_memtable_count(const csup_memtable *t) { return atomic_load_explicit(&t->count, memory_order_relaxed); }
 

@@ -143,10 +143,22 @@ void *csup_map_anonymous(size_t length) {
 
 void csup_populate(void *memory, size_t length) { madvise(memory, length, MADV_POPULATE_WRITE); }
 
-void csup_collapse(void *memory, size_t length) {
-  uintptr_t begin = ((uintptr_t)memory + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-  uintptr_t end = ((uintptr_t)memory + length) & ~(uintptr_t)(HUGE_PAGE - 1);
-  if (begin < end) madvise((void *)begin, end - begin, MADV_COLLAPSE);
+int csup_reserve_mapped(int file, void *memory, uint64_t offset, uint64_t end) {
+  const size_t page = 4096;
+  while (offset < end) {
+    uint64_t stop = (offset + HUGE_PAGE) & ~(uint64_t)(HUGE_PAGE - 1);
+    if (offset % HUGE_PAGE == 0 && stop <= end) {
+      /* Of one page that is there and holes the kernel makes a huge page without copying; refused is no loss. */
+      volatile const uint8_t *first = (volatile const uint8_t *)memory + offset;
+      if (fallocate(file, 0, (off_t)offset, (off_t)page) != 0) return -1;
+      (void)*first;
+      madvise((uint8_t *)memory + offset, HUGE_PAGE, MADV_COLLAPSE);
+    }
+    if (stop > end) stop = end;
+    if (fallocate(file, 0, (off_t)offset, (off_t)(stop - offset)) != 0) return -1;
+    offset = stop;
+  }
+  return 0;
 }
 
 void *csup_map_shared(int file, size_t length, bool writable) {

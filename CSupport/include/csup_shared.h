@@ -38,7 +38,8 @@ enum csup_role { CSUP_ROLE_LOG = 0, CSUP_ROLE_FLUSH = 1, CSUP_ROLE_COMPACTION = 
 /* One attached process. Whether it lives, its byte lock says; a slot without one is anybody's to clear. */
 typedef struct csup_slot {
   /* For people to read. */
-  uint64_t process;        /* its id, in its own namespace */
+  uint32_t process;        /* its id, in its own namespace */
+  uint32_t seen;           /* seconds since 1970, modulo 2^32, when it last told of itself: about twice a second */
   uint64_t started;        /* seconds since 1970 */
   uint32_t taken;          /* 0, or a number that no other attached process had; set last and cleared first */
   uint32_t roles;          /* held: a bit for each */

@@ -42,9 +42,9 @@ void *csup_map_anonymous(size_t length);
 /* Faults in `length` bytes at `memory`, page-aligned, without changing them; others may use them meanwhile. Best
  * effort. */
 void csup_populate(void *memory, size_t length);
-/* Makes huge pages of the pages in [memory, memory + length), where the system can. Best effort; a few milliseconds for
- * each. */
-void csup_collapse(void *memory, size_t length);
+/* Reserves blocks for bytes offset..<end of a file that is mapped at `memory`, page-aligned, in huge pages where the
+ * system can. Safe beside any use of the memory. 0, or -1 with errno set. */
+int csup_reserve_mapped(int file, void *memory, uint64_t offset, uint64_t end);
 /* Maps `length` bytes of `file` shared. NULL with errno set if refused. Not inherited over fork. */
 void *csup_map_shared(int file, size_t length, bool writable);
 void csup_unmap(void *memory, size_t length);

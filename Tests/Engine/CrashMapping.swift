@@ -17,7 +17,7 @@ final class CrashMemory: SharedMemory, @unchecked Sendable {  // its users order
 
   deinit { base.deallocate() }
 
-  func reserve(upTo end: Int) throws(SiltstoneError) {}
+  func reserve(_ range: Range<Int>) throws(SiltstoneError) {}
   func populate(upTo end: Int) {}
 }
 

@@ -101,7 +101,7 @@ import Testing
     var info = stat()
     let path = memory.identity.place == .system ? "/dev/shm/\(name)" : fixture.directory.file(name)
     #expect(stat(path, &info) == 0 && info.st_mode & 0o777 == 0o600)
-    try memory.reserve(upTo: 3 << 20)
+    try memory.reserve(0..<3 << 20)
     #expect(stat(path, &info) == 0 && info.st_blocks * 512 >= 3 << 20, "no store may ever find it full")
     memory.base.storeBytes(of: 7, as: UInt8.self)
     memory.populate(upTo: 3 << 20)

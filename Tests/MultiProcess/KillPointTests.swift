@@ -23,9 +23,11 @@ import Testing
       if point == .arenaFileMade { peers.stop(["reader 0"]) }
       if point == .manifestReplaced { try die(victim, at: "editWritten:1", peers) }
       let count = Int.random(in: 1...(isRare ? 1 : 20), using: &dice)
+      let told = try peers.acknowledged()[2]
       try peers.start(victim, killedAt: "\(point.rawValue):\(count)")
       if isFirst {
-        usleep(point == .arenaFileMade ? 300_000 : 30_000)
+        // The roles are the victim's by then.
+        _ = wait { peers.hasEnded(victim) || (try? peers.acknowledged()[2]) ?? 0 > told + 5 }
         try peers.start("writer 0")
       }
       if point == .arenaFileMade { try peers.start("reader 0") }

@@ -8,6 +8,7 @@ extension Engine {
     addMemory(to: &metrics)
     metrics.unflushedBytes = current.sealed.reduce(0) { $0 + UInt64($1.usedBytes) }
     metrics.snapshots = snapshots.count
+    metrics.processes = processMetrics()
     metrics.liveLogSegments = segments.liveSegmentCount
     metrics.publishedPosition = shared.published
     metrics.durablePosition = shared.durable

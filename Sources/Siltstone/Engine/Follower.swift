@@ -61,6 +61,8 @@ final class Follower: Sendable {
 
   private func keepHouse() throws(SiltstoneError) {
     publish(parts.processes.ownSlot)
+    csup_store32(
+      parts.processes.ownSlot.pointer(to: \.seen), UInt32(truncatingIfNeeded: parts.storage.wallClockSeconds()))
     parts.processes.clearDead()
     if parts.processes.takeDeaths() { try tree.scavenge() }
     parts.arenas.tidy()

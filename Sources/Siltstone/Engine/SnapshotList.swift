@@ -46,6 +46,8 @@ final class SnapshotList: Sendable {
   func sorted() -> [LogPosition] { table.sorted() }
   var oldest: LogPosition? { table.sorted().first }
 
+  func positions(ofSlot slot: Int) -> [LogPosition] { table.positions(ofSlot: slot) }
+
   /// Those of this process.
   var count: Int { positions.withLock { $0.values.reduce(0) { $0 + $1.count } } }
 }

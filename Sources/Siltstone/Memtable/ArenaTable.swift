@@ -95,6 +95,16 @@ final class ArenaTable: Sendable {
     }
   }
 
+  /// Bytes of arenas that are only kept because somebody reads from generations for which `holds` is true.
+  func retiredBytes(_ holds: (Range<UInt64>) -> Bool) -> UInt64 {
+    (0..<ArenaTable.count).reduce(0) { sum, index in
+      let fields = entry(index)
+      let (born, retired) = (csup_load(fields.pointer(to: \.born)), csup_load(fields.pointer(to: \.retired)))
+      guard state(index).is(CSUP_ARENA_LIVE), retired > born, holds(born..<retired) else { return sum }
+      return sum + fields.pointee.size_bytes
+    }
+  }
+
   // MARK: - The committer's side: under the commit lock
 
   /// Puts a fresh memtable in the active one's place, and returns it; nil while all arenas are taken. It shows itself
@@ -109,16 +119,17 @@ final class ArenaTable: Sendable {
     let minimum = max(plan.arenaBytes, StorageAlignment.roundUp(minimumBytes))
     guard let (index, free) = try freeArena(minimum, plan, ignoringLimit: ignoringLimit) else { return nil }
     let memory = try memory(of: index)
-    let needed = max(minimumBytes, min(ArenaTable.firstReservedBytes, memory.sizeBytes))
-    try memory.reserve(upTo: needed)
+    // A recycled arena keeps what was reserved for it.
+    let first = min(SharedMemoryLayout.firstBytes, memory.sizeBytes)
+    let kept = free.serial == 0 ? 0 : csup_memtable_capacity(OpaquePointer(memory.base))
+    let reserved = min(max(first, kept), memory.sizeBytes)
+    if minimumBytes > reserved { try memory.reserve(reserved..<minimumBytes) }
     guard move(index, from: free, to: State(0, CSUP_ARENA_CLAIMED)) else { return nil }
     KillPoint.reach(.arenaClaimed)
     let serial = shared.activeSerial + 1
-    // A recycled arena keeps what was reserved for it.
-    let reserved = free.serial == 0 ? 0 : csup_memtable_capacity(OpaquePointer(memory.base))
     let memtable = Memtable(
       memory, serial: serial, firstPosition: firstPosition, commonPrefix: commonPrefix,
-      reservedBytes: isPrivate ? nil : max(reserved, needed))
+      reservedBytes: isPrivate ? nil : max(reserved, minimumBytes))
     let fields = entry(index)
     csup_store(fields.pointer(to: \.first_position), firstPosition)
     csup_store(fields.pointer(to: \.born), shared.generation)
@@ -129,9 +140,6 @@ final class ArenaTable: Sendable {
     KillPoint.reach(.arenaActive)
     return memtable
   }
-
-  /// What `SharedMemory` has reserved when it is made.
-  private static let firstReservedBytes = 64 << 10
 
   /// Takes back what an owner of the commit lock did not live to finish.
   private func undoClaims() {

@@ -54,12 +54,14 @@ final class Memtable: Sendable {
   private static let populateAheadBytes = 8 << 20
 
   /// What is reserved at once when the background did not come in time: a millisecond's work.
-  private static let growthBytes = 2 << 20
+  private static let growthBytes = SharedMemoryLayout.firstBytes
 
   private func grow(to end: Int) -> Bool {
-    let end = min(end, sizeBytes)
-    if end <= capacityBytes { return true }
-    do throws(SiltstoneError) { try memory.reserve(upTo: end) } catch { return false }
+    // Whole huge pages: the next one is no more than a piece away.
+    let end = min((end + Memtable.growthBytes - 1) / Memtable.growthBytes * Memtable.growthBytes, sizeBytes)
+    let begin = capacityBytes
+    if end <= begin { return true }
+    do throws(SiltstoneError) { try memory.reserve(begin..<end) } catch { return false }
     csup_memtable_grow(list, end)
     return true
   }
@@ -74,7 +76,7 @@ final class Memtable: Sendable {
   @inline(never)
   private func makeRoom(_ bytes: Int) -> Bool {
     let end = usedBytes + bytes
-    return end <= sizeBytes && (grow(to: end + Memtable.growthBytes) || grow(to: end))
+    return end <= sizeBytes && grow(to: end)
   }
 
   /// The arena size that certainly takes such a batch when it is all there is.

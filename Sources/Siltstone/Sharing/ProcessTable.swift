@@ -27,7 +27,8 @@ final class ProcessTable: Sendable {
       self.lock = Mutex(lock)
       ProcessTable.clear(index, shared)
       let slot = csup_slot_at(shared.header, index)!
-      slot.pointee.process = UInt64(UInt32(bitPattern: getpid()))
+      slot.pointee.process = UInt32(bitPattern: getpid())
+      slot.pointee.seen = UInt32(truncatingIfNeeded: storage.wallClockSeconds())
       slot.pointee.started = storage.wallClockSeconds()
       slot.pointee.sharing = sharing
       KillPoint.reach(.slotTaken)
@@ -132,14 +133,18 @@ final class ProcessTable: Sendable {
   /// cleared.
   func nobodyReads(from generations: Range<UInt64>) -> Bool {
     csup_fence()  // after the store that ended them
-    for index in 0..<Int(CSUP_SHARED_SLOTS) where isTaken(index) {
-      let pins = slot(index)
-      let holds = (0..<Int(CSUP_SHARED_PINS)).contains { pin in
-        GenerationPins.word(csup_load(csup_pin_at(pins, pin)), holds: generations)
-      }
-      if holds, isAlive(index) || !clearIfDead(index) { return false }
+    for index in 0..<Int(CSUP_SHARED_SLOTS) where isTaken(index) && reads(index, from: generations) {
+      if isAlive(index) || !clearIfDead(index) { return false }
     }
     return true
+  }
+
+  /// Whether the process in a slot says that it reads from one of these generations.
+  func reads(_ index: Int, from generations: Range<UInt64>) -> Bool {
+    let pins = slot(index)
+    return (0..<Int(CSUP_SHARED_PINS)).contains { pin in
+      GenerationPins.word(csup_load(csup_pin_at(pins, pin)), holds: generations)
+    }
   }
 
   /// No living process writes a table of a lower number; nil if none writes any.

@@ -41,6 +41,14 @@ struct SnapshotTable: Sendable {
 
   func release(_ index: Int) { csup_store(word(index), 0) }
 
+  /// Those of one process.
+  func positions(ofSlot slot: Int) -> [LogPosition] {
+    (0..<SnapshotTable.capacity).compactMap { index in
+      let value = csup_load(word(index))
+      return value & 0xFF == UInt64(slot + 1) ? value >> 8 : nil
+    }
+  }
+
   /// Ascending, without repeats. Those of processes that died count until their slots are cleared.
   func sorted() -> [LogPosition] {
     csup_fence()  // after the entries that a job is going to look at were made visible

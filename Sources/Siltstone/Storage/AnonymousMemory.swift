@@ -24,7 +24,7 @@ final class AnonymousMemory: SharedMemory {
   deinit { csup_unmap(base, sizeBytes) }
 
   /// The system has promised all of it.
-  func reserve(upTo end: Int) throws(SiltstoneError) {}
+  func reserve(_ range: Range<Int>) throws(SiltstoneError) {}
 
   /// REQUIRES: one caller at a time.
   func populate(upTo end: Int) {

@@ -11,7 +11,6 @@ final class NamedMemory: SharedMemory {
   let sizeBytes: Int
   let identity: MemoryIdentity
   private let descriptor: Int32
-  private let reservedBytes = Atomic<Int>(0)
   private let populatedBytes = Atomic<Int>(0)
   private let forks = csup_fork_count()
 
@@ -42,8 +41,9 @@ final class NamedMemory: SharedMemory {
       if place == .system { return nil }
       throw .system("make shared memory", errno: errno, file: name)
     }
-    let first = min(pieceBytes, sizeBytes)
-    guard ftruncate(descriptor, sizeBytes) == 0, csup_reserve(descriptor, UInt64(first)) == 0 else {
+    let first = min(SharedMemoryLayout.firstBytes, sizeBytes)
+    // One page says whether there is any room; the rest comes in huge pages, once it is mapped.
+    guard ftruncate(descriptor, sizeBytes) == 0, csup_reserve(descriptor, UInt64(min(4096, first))) == 0 else {
       let number = errno
       unlinkat(directory, name, 0)
       _ = Glibc.close(descriptor)
@@ -52,10 +52,11 @@ final class NamedMemory: SharedMemory {
     }
     do throws(SiltstoneError) {
       let memory = try map(descriptor, sizeBytes, place, isWritable: true, name)
-      memory.reservedBytes.store(first, ordering: .relaxed)
+      try memory.reserve(0..<first)
       return memory
     } catch {
       unlinkat(directory, name, 0)
+      if place == .system, error.code == .diskFull { return nil }
       throw error
     }
   }
@@ -104,13 +105,11 @@ final class NamedMemory: SharedMemory {
       MemoryIdentity(place: place, device: device, inode: inode))
   }
 
-  func reserve(upTo end: Int) throws(SiltstoneError) {
-    let end = min(end, sizeBytes)
-    if end <= reservedBytes.load(ordering: .relaxed) { return }
-    guard retryingInterrupts({ csup_reserve(descriptor, UInt64(end)) }) == 0 else {
-      throw .system("reserve shared memory", errno: errno, file: nil)
-    }
-    reservedBytes.max(end, ordering: .relaxed)
+  func reserve(_ range: Range<Int>) throws(SiltstoneError) {
+    let end = min(range.upperBound, sizeBytes)
+    guard
+      retryingInterrupts({ csup_reserve_mapped(descriptor, base, UInt64(range.lowerBound), UInt64(end)) }) == 0
+    else { throw .system("reserve shared memory", errno: errno, file: nil) }
   }
 
   /// REQUIRES: one caller at a time.
@@ -119,7 +118,6 @@ final class NamedMemory: SharedMemory {
     var done = populatedBytes.load(ordering: .relaxed)
     while done < end {
       let length = min(NamedMemory.pieceBytes, end - done)
-      csup_collapse(base + done, length)
       csup_populate(base + done, length)
       done += length
       populatedBytes.store(done, ordering: .relaxed)

@@ -42,7 +42,7 @@ protocol Storage: AnyObject, Sendable {
   /// The same for an existing file, to read only.
   func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile
   /// Makes memory that processes share under `name`, which nobody has, outside of the directory where that is possible:
-  /// up to `sizeBytes`, zeroed, of which nothing stands reserved yet.
+  /// zeroed, and with its first `SharedMemoryLayout.firstBytes` reserved.
   func makeMemory(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any SharedMemory
   /// Opens the memory that another process made. Throws `.unreachableMemory` if what has the name here is not that.
   func openMemory(
@@ -94,15 +94,21 @@ struct MemoryIdentity: Equatable, Sendable {
   static let process = MemoryIdentity(place: .process, device: 0, inode: 0)
 }
 
+enum SharedMemoryLayout {
+  /// A huge page: reserved as one.
+  static let firstBytes = 2 << 20
+}
+
 /// A stretch of memory for an arena. Given back with the last reference; its name, if it has one, stays.
 protocol SharedMemory: AnyObject, Sendable {
   var base: UnsafeMutableRawPointer { get }
   var sizeBytes: Int { get }
   var identity: MemoryIdentity { get }
-  /// Makes sure that a store into the first `end` bytes finds memory. What is not reserved must not be touched: where
-  /// there is none, that is a signal. Safe beside any use of the memory, by any process.
-  func reserve(upTo end: Int) throws(SiltstoneError)
-  /// Faults in what stands reserved below `end`, changing nothing, so that an insert does not pay for it.
+  /// Makes sure that a store into these bytes finds memory. What is not reserved must not be touched: where there is
+  /// none, that is a signal. Safe beside any use of the memory, by any process.
+  func reserve(_ range: Range<Int>) throws(SiltstoneError)
+  /// Faults in everything below `end`, changing nothing, so that an insert does not pay for it. REQUIRES: it stands
+  /// reserved.
   func populate(upTo end: Int)
 }
 

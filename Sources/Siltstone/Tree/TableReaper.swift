@@ -81,6 +81,11 @@ final class TableReaper: Sendable {
     return count
   }
 
+  /// How many files wait for views of the generations for which `holds` is true.
+  func condemnedCount(_ holds: (Range<UInt64>) -> Bool) -> Int {
+    state.withLock { $0.condemned.count { holds($0.named) } }
+  }
+
   /// Files that wait for a view to be let go, or for `reap`.
   var condemnedCount: Int { state.withLock { $0.condemned.count } }
 }
