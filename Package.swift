@@ -36,8 +36,12 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    // A process for the tests to start and to kill.
+    .executableTarget(
+      name: "siltstone-peer", dependencies: ["Siltstone"], path: "Tests/MultiProcess/Peer", swiftSettings: strict),
     .testTarget(
-      name: "SiltstoneTests", dependencies: ["Siltstone", "CSupport"], path: "Tests",
+      name: "SiltstoneTests", dependencies: ["Siltstone", "CSupport", "siltstone-peer"], path: "Tests",
+      exclude: ["MultiProcess/Peer"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -24,18 +24,22 @@ static void init_node(node *n, uint32_t level, uint32_t low_entry) {
 csup_memtable *csup_memtable_create(void *arena, size_t capacity, const void *common, size_t common_length) {
   csup_memtable *t = arena;
   memset(t, 0, EMPTY_BYTES);
-  t->capacity = capacity;
+  atomic_store_explicit(&t->capacity, capacity, memory_order_relaxed);
   t->common_length = (uint32_t)(common_length < CSUP_MEMTABLE_MAX_COMMON ? common_length : CSUP_MEMTABLE_MAX_COMMON);
   if (t->common_length) memcpy(t->common, common, t->common_length);
-  t->head = (uint32_t)sizeof(csup_memtable);
-  init_node(node_at(t, t->head), 0, 0);
-  atomic_store_explicit(&t->root, t->head, memory_order_relaxed);
+  init_node(node_at(t, HEAD), 0, 0);
+  atomic_store_explicit(&t->root, HEAD, memory_order_relaxed);
   atomic_store_explicit(&t->used, EMPTY_BYTES, memory_order_release);
   return t;
 }
 
 size_t csup_memtable_used(const csup_memtable *t) { return atomic_load_explicit(&t->used, memory_order_relaxed); }
-size_t csup_memtable_capacity(const csup_memtable *t) { return t->capacity; }
+size_t csup_memtable_capacity(const csup_memtable *t) {
+  return atomic_load_explicit(&t->capacity, memory_order_relaxed);
+}
+void csup_memtable_grow(csup_memtable *t, size_t capacity) {
+  if (capacity > csup_memtable_capacity(t)) atomic_store_explicit(&t->capacity, capacity, memory_order_relaxed);
+}
 uint64_t csup_memtable_count(const csup_memtable *t) { return atomic_load_explicit(&t->count, memory_order_relaxed); }
 
 size_t csup_memtable_need(size_t count, size_t payload) {
@@ -78,7 +82,8 @@ static void insert_in_node(node *n, uint32_t position, uint64_t prefix, uint32_t
 /* The entry from which on a full node's items go to the right when it is split. */
 static uint32_t split_entry(const csup_memtable *t, const node *n, uint64_t order) {
   uint32_t item = atomic_load_explicit(&n->entries[order_slot(order, KEPT)], memory_order_relaxed);
-  return n->level > 0 ? node_at(t, item)->low_entry : item;
+  if (n->level == 0) return item;
+  return node_fits(csup_memtable_capacity(t), item) ? node_at(t, item)->low_entry : 0;
 }
 
 /* The prefix of a node's low entry, which is always its first item. Not for a level's leftmost node. */
@@ -116,6 +121,8 @@ void csup_memtable_repair(csup_memtable *t) {
   uint32_t left = atomic_load_explicit(&t->splitting, memory_order_acquire);
   if (left == 0) return;
   uint32_t right = atomic_load_explicit(&t->splitting_into, memory_order_relaxed);
+  uint64_t size = csup_memtable_capacity(t);
+  if (!node_fits(size, left) || !node_fits(size, right)) return; /* what it was is lost */
   if (next_of(t, left) == right) finish_split(t, node_at(t, left), node_at(t, right));
   /* Else nobody has seen the right node, and nobody will. */
   else atomic_store_explicit(&t->splitting, 0, memory_order_release);
@@ -161,17 +168,20 @@ static uint32_t add_to_node(csup_memtable *t, uint32_t at, uint32_t rank, uint64
  * came by, may be out of date. */
 static bool adopt(csup_memtable *t, uint32_t child, const uint32_t *path) {
   const node *n = node_at(t, child);
+  uint64_t size = csup_memtable_capacity(t);
+  if (!entry_fits(size, n->low_entry, 0, 0)) return false; /* the leftmost has no low entry, and is no orphan */
   const entry *low = entry_at(t, n->low_entry);
-  target to = {low->bytes, low->key_length, low->trailer, low_prefix(n)};
-  uint32_t root = atomic_load_explicit(&t->root, memory_order_relaxed);
-  if (n->level < node_at(t, root)->level) {
+  if (!entry_fits(size, n->low_entry, low->key_length, 0)) return false;
+  target to = {low->bytes, low->key_length, false, low->trailer, low_prefix(n), size, 0};
+  uint32_t level, root = root_of(t, size, &level);
+  if (n->level < level) {
     uint32_t parent = path[n->level + 1];
     node *p = node_at(t, parent);
     uint64_t order = atomic_load_explicit(&p->order, memory_order_relaxed);
     return add_to_node(t, parent, rank_in_node(t, p, order, &to, true), to.prefix, child) != 0;
   }
-  if (n->level + 1 < MAX_LEVELS) {
-    uint32_t above = make_node(t, n->level + 1, 0);
+  if (n->level == level && level + 1 < MAX_LEVELS) {
+    uint32_t above = make_node(t, level + 1, 0);
     insert_in_node(node_at(t, above), 0, 0, root);
     insert_in_node(node_at(t, above), 1, to.prefix, child);
     atomic_store_explicit(&t->root, above, memory_order_release);
@@ -185,20 +195,25 @@ typedef struct descent {
   uint32_t orphan;           /* a node that only its left neighbour led to, or 0 */
 } descent;
 
-/* As `find_leaf`, for the inserter. */
-static uint32_t descend(const csup_memtable *t, const target *to, descent *way) {
-  uint32_t at = atomic_load_explicit(&t->root, memory_order_relaxed);
+/* As `find_leaf`, for the inserter. In a damaged arena all is the leftmost leaf. */
+static uint32_t descend(const csup_memtable *t, target *to, descent *way) {
+  uint32_t level, at = root_of(t, to->size, &level);
   way->orphan = 0;
-  for (;;) {
+  for (;; level--) {
     for (uint32_t next; (next = neighbour_for(t, at, to, false)) != 0;) way->orphan = at = next;
     const node *n = node_at(t, at);
-    way->path[n->level] = at;
-    if (n->level == 0) return at;
-    at = child_for(t, n, to, false);
+    way->path[level] = at;
+    uint32_t child = n->level == level && level > 0 ? child_for(t, to->size, n, to, false) : 0;
+    if (n->level == level && level == 0) return at;
+    if (child == 0) break;
+    at = child;
   }
+  for (level = 0; level < MAX_LEVELS; level++) way->path[level] = HEAD;
+  way->orphan = 0;
+  return HEAD;
 }
 
-static bool holds(const csup_memtable *t, const node *n, uint64_t order, uint32_t rank, const target *to) {
+static bool holds(const csup_memtable *t, const node *n, uint64_t order, uint32_t rank, target *to) {
   if (rank >= order_count(order)) return false;
   uint32_t slot = order_slot(order, rank);
   return prefix_in_slot(n, slot) == to->prefix &&
@@ -211,10 +226,11 @@ static bool holds(const csup_memtable *t, const node *n, uint64_t order, uint32_
 
 /* Inserts one entry into its leaf, and returns that, or the new one on its right; or 0, if there is no room. `way` is
  * how the leaf was found, if known: it is wanted only for a full one. */
-static inline uint32_t insert_at(csup_memtable *t, uint32_t at, const target *to, const csup_entry *source,
-                             const descent *way) {
+static inline uint32_t insert_at(csup_memtable *t, uint32_t at, target *to, const csup_entry *source,
+                                 const descent *way) {
   size_t payload = (size_t)source->key_length + source->value_length;
-  if (csup_memtable_need(1, payload) > t->capacity - csup_memtable_used(t)) return 0;
+  size_t capacity = csup_memtable_capacity(t), used = csup_memtable_used(t);
+  if (used > capacity || csup_memtable_need(1, payload) > capacity - used) return 0;
   node *n = node_at(t, at);
   uint64_t order = atomic_load_explicit(&n->order, memory_order_relaxed);
   uint32_t rank = rank_in_node(t, n, order, to, false);
@@ -245,17 +261,18 @@ static inline uint32_t insert_at(csup_memtable *t, uint32_t at, const target *to
 bool csup_memtable_insert(csup_memtable *t, const void *key, uint32_t key_length, const void *value,
                           uint32_t value_length, uint64_t trailer) {
   csup_entry source = {key, value, key_length, value_length, trailer};
-  target to = make_target(t, key, key_length, trailer);
+  target to = make_target(t, csup_memtable_capacity(t), key, key_length, trailer);
   descent way;
   uint32_t at = descend(t, &to, &way);
   return insert_at(t, at, &to, &source, &way) != 0;
 }
 
 bool csup_memtable_insert_all(csup_memtable *t, const csup_entry *entries, uint32_t count) {
+  uint64_t size = csup_memtable_capacity(t);
   uint32_t last = 0; /* the leaf that the last entry went into */
   while (count > 0) {
     target to[GROUP];
-    to[0] = make_target(t, entries[0].key, entries[0].key_length, entries[0].trailer);
+    to[0] = make_target(t, size, entries[0].key, entries[0].key_length, entries[0].trailer);
     if (last != 0 && to[0].prefix > low_prefix(node_at(t, last)) && neighbour_for(t, last, &to[0], false) == 0) {
       /* Keys arriving in order: no need to search. */
       last = insert_at(t, last, &to[0], entries++, NULL);
@@ -265,15 +282,14 @@ bool csup_memtable_insert_all(csup_memtable *t, const csup_entry *entries, uint3
     }
     /* The searches of a group go down side by side, so that they wait for memory together. */
     uint32_t group = count < GROUP ? count : GROUP;
-    uint32_t at[GROUP], root = atomic_load_explicit(&t->root, memory_order_relaxed);
+    uint32_t at[GROUP], level, root = root_of(t, size, &level);
     for (uint32_t i = 0; i < group; i++) {
-      to[i] = make_target(t, entries[i].key, entries[i].key_length, entries[i].trailer);
+      to[i] = make_target(t, size, entries[i].key, entries[i].key_length, entries[i].trailer);
       at[i] = root;
     }
-    for (uint32_t level = node_at(t, root)->level; level > 0; level--) {
+    for (; level > 0; level--) {
       for (uint32_t i = 0; i < group; i++) {
-        for (uint32_t next; (next = neighbour_for(t, at[i], &to[i], false)) != 0;) at[i] = next;
-        at[i] = child_for(t, node_at(t, at[i]), &to[i], false);
+        if ((at[i] = step_down(t, at[i], level, &to[i], false)) == 0) return false; /* damaged */
       }
     }
     for (uint32_t i = 0; i < group; i++) {

@@ -1,9 +1,14 @@
 /* What the memtable's two halves share: the layout inside the arena, and the searches that both begin with. Private to
- * CSupport. */
+ * CSupport.
+ *
+ * A reader may look at an arena that another process has scribbled over. So it takes the arena's size from its own
+ * memory and not from the arena, checks every offset and length that it finds against that before it follows it, and
+ * counts its steps: it may then find nonsense, and most often says so, but it reads nothing outside, and it ends. */
 #ifndef CSUP_MEMTABLE_INTERNAL_H
 #define CSUP_MEMTABLE_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "csup_memtable.h"
@@ -12,15 +17,13 @@
 #define MAX_LEVELS CSUP_MEMTABLE_MAX_LEVELS
 
 struct csup_memtable {
-  uint64_t capacity;
+  _Atomic uint64_t capacity;       /* bytes that may be used now; grows with what stands reserved */
   _Atomic uint64_t used;           /* the high-water mark; 8-byte aligned */
   _Atomic uint64_t count;
   _Atomic uint32_t root;
   _Atomic uint32_t splitting;      /* intent: the node being split, or 0 */
   _Atomic uint32_t splitting_into; /* its new right neighbour */
-  uint32_t head;                   /* the leftmost leaf */
   uint32_t common_length;
-  uint32_t unused;
   uint8_t common[CSUP_MEMTABLE_MAX_COMMON];
 };
 
@@ -32,8 +35,9 @@ typedef struct node {
   uint32_t low_entry;           /* the smallest entry the node may cover, fixed; 0 in the leftmost: below everything */
   uint32_t level;               /* 0: a leaf */
   _Atomic uint64_t prefixes[SLOTS];
-  _Atomic uint32_t entries[SLOTS]; /* in a leaf, entries; above, nodes, whose low entries are the keys */
-  uint32_t unused;
+  /* In a leaf, entries; above, nodes, whose low entries are the keys. One more than is used, so that whatever slot
+   * number an order holds lies in the node. */
+  _Atomic uint32_t entries[SLOTS + 1];
 } node;
 
 typedef struct entry {
@@ -43,12 +47,15 @@ typedef struct entry {
   uint8_t bytes[];
 } entry;
 
-/* What a search compares with: a key with its prefix worked out once. */
+/* What a search compares with: a key with its prefix worked out once; and what it must know of the arena. */
 typedef struct target {
   const uint8_t *key;
   uint32_t key_length;
+  bool damaged; /* set when something did not fit */
   uint64_t trailer;
   uint64_t prefix;
+  uint64_t size;  /* of the arena */
+  uint64_t steps; /* along a level that are left: more than nodes could fit */
 } target;
 
 _Static_assert(sizeof(csup_memtable) % 8 == 0, "the arena's allocations are 8-byte aligned");
@@ -58,10 +65,26 @@ _Static_assert(sizeof(node) % 8 == 0 && sizeof(entry) == 16, "layout");
 #define EMPTY_BYTES (sizeof(csup_memtable) + sizeof(node))
 #define ENTRY_BYTES(payload) ((sizeof(entry) + (size_t)(payload) + 7) & ~(size_t)7)
 
+/* The leftmost leaf is always at the same place, whatever the arena says. */
+#define HEAD ((uint32_t)sizeof(csup_memtable))
+
+/* Whether a whole node may begin at `offset`. */
+static inline bool node_fits(uint64_t size, uint32_t offset) {
+  return offset >= HEAD && offset <= size - sizeof(node);
+}
+
+/* More steps along a level than nodes could fit. */
+static inline uint64_t max_steps(uint64_t size) { return size / sizeof(node) + 1; }
+
 static inline node *node_at(const csup_memtable *t, uint32_t offset) { return (node *)((uint8_t *)t + offset); }
 
 static inline const entry *entry_at(const csup_memtable *t, uint32_t offset) {
   return (const entry *)((const uint8_t *)t + offset);
+}
+
+/* Whether a whole entry with these lengths may begin at `offset`. */
+static inline bool entry_fits(uint64_t size, uint32_t offset, uint64_t key_length, uint64_t value_length) {
+  return offset >= sizeof(csup_memtable) && offset + sizeof(entry) + key_length + value_length <= size;
 }
 
 static inline uint32_t next_of(const csup_memtable *t, uint32_t offset) {
@@ -84,14 +107,17 @@ extern bool csup_memtable_has_wide;
 uint32_t csup_memtable_prefixes_below(const node *n, uint64_t order, uint64_t prefix);
 #endif
 
+/* No order but a damaged one has the slot number 15, whose prefix would be the first entries'. */
 static inline uint64_t prefix_in_slot(const node *n, uint32_t slot) {
-  return atomic_load_explicit(&n->prefixes[slot], memory_order_relaxed);
+  const _Atomic uint64_t *prefixes = (const _Atomic uint64_t *)((const uint8_t *)n + offsetof(node, prefixes));
+  return atomic_load_explicit(prefixes + slot, memory_order_relaxed);
 }
 
 /* The first 8 bytes after the common prefix, big-endian and padded with zeros. Keys outside the prefix map to the
  * ends, so that a <= b always gives prefix(a) <= prefix(b); equal prefixes say nothing. */
 static inline uint64_t key_prefix(const csup_memtable *t, const uint8_t *key, uint32_t length) {
   uint32_t common = t->common_length;
+  if (common > CSUP_MEMTABLE_MAX_COMMON) common = CSUP_MEMTABLE_MAX_COMMON;
   if (common != 0) {
     int order = memcmp(key, t->common, length < common ? length : common);
     if (order < 0 || (order == 0 && length < common)) return 0;
@@ -111,23 +137,34 @@ static inline uint64_t key_prefix(const csup_memtable *t, const uint8_t *key, ui
   return word;
 }
 
-static inline target make_target(const csup_memtable *t, const void *key, uint32_t length, uint64_t trailer) {
-  return (target){key, length, trailer, key_prefix(t, key, length)};
+static inline target make_target(const csup_memtable *t, uint64_t size, const void *key, uint32_t length,
+                                 uint64_t trailer) {
+  return (target){key, length, false, trailer, key_prefix(t, key, length), size, max_steps(size)};
 }
 
 /* Whole internal keys; only met where prefixes are equal. */
-static inline int compare_entry(const csup_memtable *t, uint32_t offset, const target *to) {
+static inline int compare_entry(const csup_memtable *t, uint32_t offset, target *to) {
+  if (!entry_fits(to->size, offset, 0, 0)) goto damaged;
   const entry *e = entry_at(t, offset);
-  uint32_t shorter = e->key_length < to->key_length ? e->key_length : to->key_length;
+  uint32_t key_length = e->key_length;
+  if (!entry_fits(to->size, offset, key_length, 0)) goto damaged;
+  uint32_t shorter = key_length < to->key_length ? key_length : to->key_length;
   int order = memcmp(e->bytes, to->key, shorter);
   if (order != 0) return order;
-  if (e->key_length != to->key_length) return e->key_length < to->key_length ? -1 : 1;
+  if (key_length != to->key_length) return key_length < to->key_length ? -1 : 1;
   if (e->trailer != to->trailer) return e->trailer > to->trailer ? -1 : 1;
   return 0;
+damaged:
+  to->damaged = true;
+  return 1;
 }
 
 /* Whether the node's low entry is before `to`, or - unless `strictly` - at it. */
-static inline bool begins_before(const csup_memtable *t, uint32_t offset, const target *to, bool strictly) {
+static inline bool begins_before(const csup_memtable *t, uint32_t offset, target *to, bool strictly) {
+  if (!node_fits(to->size, offset)) {
+    to->damaged = true;
+    return false;
+  }
   uint32_t low = node_at(t, offset)->low_entry;
   if (low == 0) return true;
   int order = compare_entry(t, low, to);
@@ -142,11 +179,16 @@ static inline void prefetch_node(const csup_memtable *t, uint32_t offset) {
 /* The right neighbour if a search for `to` belongs there, else 0. The bound is read before the link, and written after
  * it: so it may be above where the neighbour begins, but never below, and a search may stay too far left, where it
  * meets the link again one level below, but never gets too far right. */
-static inline uint32_t neighbour_for(const csup_memtable *t, uint32_t offset, const target *to, bool strictly) {
+static inline uint32_t neighbour_for(const csup_memtable *t, uint32_t offset, target *to, bool strictly) {
   uint64_t high = atomic_load_explicit(&node_at(t, offset)->high_prefix, memory_order_acquire);
   if (to->prefix < high) return 0;
   uint32_t next = next_of(t, offset);
   if (next == 0 || (to->prefix == high && !begins_before(t, next, to, strictly))) return 0;
+  if (!node_fits(to->size, next) || to->steps == 0) {
+    to->damaged = true;
+    return 0;
+  }
+  to->steps--;
   return next;
 }
 
@@ -167,7 +209,7 @@ static inline uint32_t prefixes_below(const node *n, uint64_t order, uint64_t pr
 }
 
 /* The number of live slots before `to`, or - if `inclusive` - at or before it. */
-static inline uint32_t rank_in_node(const csup_memtable *t, const node *n, uint64_t order, const target *to,
+static inline uint32_t rank_in_node(const csup_memtable *t, const node *n, uint64_t order, target *to,
                                     bool inclusive) {
   uint32_t count = order_count(order), low = prefixes_below(n, order, to->prefix);
   if (low == count || prefix_in_slot(n, order_slot(order, low)) != to->prefix) return low;
@@ -185,9 +227,9 @@ static inline uint32_t rank_in_node(const csup_memtable *t, const node *n, uint6
   return low;
 }
 
-/* The child of an inner node in which a search for `to` goes on, or the last child without a target. Chosen again if a
- * split came between. */
-static inline uint32_t child_for(const csup_memtable *t, const node *n, const target *to, bool strictly) {
+/* The child of an inner node in which a search for `to` goes on, or the last child without a target; 0 if that cannot
+ * be. Chosen again if a split came between. */
+static inline uint32_t child_for(const csup_memtable *t, uint64_t size, const node *n, target *to, bool strictly) {
   for (;;) {
     uint32_t splits = atomic_load_explicit(&n->splits, memory_order_acquire);
     uint64_t order = atomic_load_explicit(&n->order, memory_order_acquire);
@@ -197,19 +239,38 @@ static inline uint32_t child_for(const csup_memtable *t, const node *n, const ta
     uint32_t child = atomic_load_explicit(&n->entries[slot], memory_order_acquire);
     prefetch_node(t, child);
     atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&n->splits, memory_order_relaxed) == splits) return child;
+    if (atomic_load_explicit(&n->splits, memory_order_relaxed) == splits) return node_fits(size, child) ? child : 0;
   }
 }
 
+/* The root and its level; or the leftmost leaf, if what should be the root cannot be. */
+static inline uint32_t root_of(const csup_memtable *t, uint64_t size, uint32_t *level) {
+  uint32_t root = atomic_load_explicit(&t->root, memory_order_acquire);
+  *level = node_fits(size, root) ? node_at(t, root)->level : MAX_LEVELS;
+  if (*level < MAX_LEVELS) return root;
+  *level = 0;
+  return HEAD;
+}
+
+/* One step of a search downwards: from a node of `level` first to the right, then to the child. 0 if that cannot be. */
+static inline uint32_t step_down(const csup_memtable *t, uint32_t at, uint32_t level, target *to, bool strictly) {
+  for (uint32_t next; (next = neighbour_for(t, at, to, strictly)) != 0;) at = next;
+  const node *n = node_at(t, at);
+  return n->level == level ? child_for(t, to->size, n, to, strictly) : 0;
+}
+
 /* The last leaf whose low entry is at or before `to` (before, if `strictly`). */
-static inline uint32_t find_leaf(const csup_memtable *t, const target *to, bool strictly) {
-  uint32_t at = atomic_load_explicit(&t->root, memory_order_acquire);
-  for (;;) {
-    for (uint32_t next; (next = neighbour_for(t, at, to, strictly)) != 0;) at = next;
-    const node *n = node_at(t, at);
-    if (n->level == 0) return at;
-    at = child_for(t, n, to, strictly);
+static inline uint32_t find_leaf(const csup_memtable *t, target *to, bool strictly) {
+  uint32_t level, at = root_of(t, to->size, &level);
+  for (; level > 0; level--) {
+    at = step_down(t, at, level, to, strictly);
+    if (at == 0) {
+      to->damaged = true;
+      return HEAD;
+    }
   }
+  for (uint32_t next; (next = neighbour_for(t, at, to, strictly)) != 0;) at = next;
+  return at;
 }
 
 #endif

@@ -53,6 +53,8 @@ typedef struct csup_entry {
 /* A position in a memtable, with a private copy of the current node's order. Plain data; needs no cleanup. */
 typedef struct csup_memtable_cursor {
   const csup_memtable *table;
+  uint64_t size;                           /* of the arena */
+  bool damaged;                            /* what was found cannot be: somebody wrote over the arena */
   uint32_t node;                           /* 0: not positioned */
   uint32_t count;                          /* entries in the copy */
   uint32_t index;                          /* the current one */
@@ -64,9 +66,11 @@ typedef struct csup_memtable_cursor {
  * prefix that most keys are expected to share, possibly empty; any key may be inserted whatever it is. */
 csup_memtable *csup_memtable_create(void *arena, size_t capacity, const void *common, size_t common_length);
 
-/* Bytes of the arena in use, and its capacity. */
+/* Bytes of the arena in use, and how many may be. */
 size_t csup_memtable_used(const csup_memtable *table);
 size_t csup_memtable_capacity(const csup_memtable *table);
+/* Raises the capacity to `capacity`, as more of the arena's memory stands reserved. Any thread, at any time. */
+void csup_memtable_grow(csup_memtable *table, size_t capacity);
 /* Number of entries inserted. */
 uint64_t csup_memtable_count(const csup_memtable *table);
 
@@ -91,13 +95,16 @@ bool csup_memtable_insert_all(csup_memtable *table, const csup_entry *entries, u
 /* Finishes a split that its inserter did not live to finish. REQUIRES: no inserter is alive. */
 void csup_memtable_repair(csup_memtable *table);
 
-/* The first entry with this user key and a trailer <= `trailer`: the newest version a snapshot sees. */
-bool csup_memtable_get(const csup_memtable *table, const void *key, uint32_t key_length, uint64_t trailer,
-                       csup_entry *out);
+/* The first entry with this user key and a trailer <= `trailer`: the newest version a snapshot sees.
+ *
+ * Readers take the arena's size from their caller and trust nothing that they find in the arena: they read nothing
+ * outside of it, and if they meet what cannot be they find nothing and set `damaged`. */
+bool csup_memtable_get(const csup_memtable *table, size_t size, const void *key, uint32_t key_length,
+                       uint64_t trailer, csup_entry *out, bool *damaged);
 
 /* Cursor moves. All return whether the cursor is positioned, and then `cursor->entry` is the entry. `next` and
  * `previous` REQUIRE a positioned cursor. */
-void csup_memtable_cursor_init(csup_memtable_cursor *cursor, const csup_memtable *table);
+void csup_memtable_cursor_init(csup_memtable_cursor *cursor, const csup_memtable *table, size_t size);
 bool csup_memtable_cursor_first(csup_memtable_cursor *cursor);
 bool csup_memtable_cursor_last(csup_memtable_cursor *cursor);
 /* The first entry at or after (key, trailer) in internal-key order. */

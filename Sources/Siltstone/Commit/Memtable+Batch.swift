@@ -2,26 +2,27 @@ internal import CSupport
 
 extension Memtable {
   /// Inserts the entries of a batch's payload, whose first byte has the log position `firstByte`; those that are there
-  /// already change nothing. Returns false if the payload is malformed; what came before the fault is inserted then.
+  /// already change nothing. Returns false if the payload is malformed or an entry does not fit; those before it are
+  /// inserted then.
   ///
   /// The memtable gets some entries at a time: it overlaps its searches for them, and follows keys that are in order.
   ///
-  /// REQUIRES: room for all of them, and the caller is the only inserter.
+  /// REQUIRES: the caller is the only inserter.
   func insert(payload: ByteView, firstByte: LogPosition) -> Bool {
     withUnsafeTemporaryAllocation(of: csup_entry.self, capacity: Memtable.groupCount) { group in
       var count = 0
+      var fits = true
       let isWhole = EntryEncoding.forEach(in: payload) { entry in
         let trailer = KeyTrailer(firstByte &+ UInt64(entry.offset), entry.kind)
         group[count] = csup_entry(entry.key, trailer, entry.value)
         count &+= 1
         if count == group.count {
-          insert(UnsafeBufferPointer(group))
+          fits = insert(UnsafeBufferPointer(group))
           count = 0
         }
-        return true
+        return fits
       }
-      insert(UnsafeBufferPointer(rebasing: group[..<count]))
-      return isWhole
+      return isWhole && fits && insert(UnsafeBufferPointer(rebasing: group[..<count]))
     }
   }
 
@@ -29,10 +30,10 @@ extension Memtable {
   private static var groupCount: Int { 32 }
 
   @inline(__always)
-  private func insert(_ group: UnsafeBufferPointer<csup_entry>) {
-    let fits =
-      group.count == 1 ? insert(group[0]) : csup_memtable_insert_all(list, group.baseAddress!, UInt32(group.count))
-    precondition(fits, "room was checked before")
+  private func insert(_ group: UnsafeBufferPointer<csup_entry>) -> Bool {
+    defer { KillPoint.reach(.insertedOne) }
+    return group.count == 1
+      ? insert(group[0]) : csup_memtable_insert_all(list, group.baseAddress!, UInt32(group.count))
   }
 
   @inline(__always)
