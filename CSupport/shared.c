@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "csup_memtable.h"
+
 uint32_t csup_shared_layout(void) {
   /* A base-31 polynomial over everything that another build could lay out differently. */
   const size_t facts[] = {sizeof(csup_shared),
@@ -25,7 +27,7 @@ uint32_t csup_shared_layout(void) {
                           CSUP_SHARED_SLOTS_OFFSET,
                           CSUP_SHARED_ARENAS_OFFSET,
                           CSUP_SHARED_SNAPSHOTS_OFFSET};
-  uint32_t hash = CSUP_SHARED_VERSION;
+  uint32_t hash = CSUP_SHARED_VERSION * 31 + CSUP_MEMTABLE_VERSION;
   for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) hash = hash * 31 + (uint32_t)facts[i];
   return hash;
 }

@@ -173,7 +173,7 @@ final class CommitPipeline: Sendable {
       shared.setReserved(position)
       KillPoint.reach(.reserved)
     }
-    insert(batch, firstByte: begin + UInt64(RecordFraming.headerBytes), into: memtable)
+    try insert(batch, firstByte: begin + UInt64(RecordFraming.headerBytes), into: memtable)
     KillPoint.reach(.inserted)
     shared.setPublished(position)
     KillPoint.reach(.published)
@@ -182,9 +182,12 @@ final class CommitPipeline: Sendable {
     return position
   }
 
-  private func insert(_ batch: EncodedBatch, firstByte: LogPosition, into memtable: Memtable) {
-    let isInserted = memtable.insert(payload: batch.payload, firstByte: firstByte)
-    precondition(isInserted, "the batch was encoded by this library, and room was checked before")
+  /// Room was checked before, so what fails is a memtable that somebody has written over. Then the batch stays
+  /// reserved, and whoever takes the lock next finishes it in a fresh one.
+  private func insert(
+    _ batch: EncodedBatch, firstByte: LogPosition, into memtable: Memtable
+  ) throws(SiltstoneError) {
+    guard memtable.insert(payload: batch.payload, firstByte: firstByte) else { throw memtable.damaged }
   }
 
   /// Whoever takes the lock finds what an owner that died has left, and finishes it. That is told by the watermarks:

@@ -1,6 +1,6 @@
 internal import CSupport
 
-/// The newest entries, sorted, in one arena: a typed handle over the B-link tree in C, as this process sees it.
+/// The newest entries, sorted, in one arena: a typed handle over the C skip list, as this process sees it.
 ///
 /// Any number of readers at any time, without a lock. One inserter at a time: the commit pipeline inserts under the
 /// commit lock, recovery is alone. What a view names is not recycled under it; see `ArenaTable`.
@@ -10,7 +10,7 @@ final class Memtable: Sendable {
   /// What the entries' positions begin at: everything in here has `firstPosition <= sequence`.
   let firstPosition: LogPosition
   private let memory: any SharedMemory
-  /// The tree at the arena's start. The C contract makes it safe to share.
+  /// The skip list at the arena's start. The C contract makes it safe to share.
   nonisolated(unsafe) let list: OpaquePointer
 
   /// Makes an empty one in memory that nobody uses, of which `reservedBytes` stand reserved.
@@ -115,7 +115,7 @@ final class Memtable: Sendable {
   }
 
   /// What all keys in here have in common: the next memtable's best guess. Bytes that all keys share discriminate
-  /// nothing, so the tree leaves them out of the prefixes that it compares.
+  /// nothing, so the skip list leaves them out of the prefixes that it compares.
   func commonKeyPrefix() -> [UInt8] {
     var first = MemtableCursor(self)
     var last = MemtableCursor(self)
