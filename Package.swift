@@ -36,8 +36,16 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    // A process for the tests to start and to kill.
+    .executableTarget(
+      name: "siltstone-peer", dependencies: ["Siltstone"], path: "Tests/MultiProcess/Peer", swiftSettings: strict),
+    // For tests of what is left when an inserter dies.
+    .target(
+      name: "CStores", dependencies: ["CSupport"], path: "Tests/Memtable/Stores",
+      cSettings: [.define("_GNU_SOURCE")]),
     .testTarget(
-      name: "SiltstoneTests", dependencies: ["Siltstone", "CSupport"], path: "Tests",
+      name: "SiltstoneTests", dependencies: ["Siltstone", "CSupport", "CStores", "siltstone-peer"], path: "Tests",
+      exclude: ["MultiProcess/Peer", "Memtable/Stores"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -7,21 +7,43 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "csup_memtable.h"
+
 uint32_t csup_shared_layout(void) {
   /* A base-31 polynomial over everything that another build could lay out differently. */
   const size_t facts[] = {sizeof(csup_shared),
                           sizeof(csup_lock),
                           sizeof(csup_slot),
+                          sizeof(csup_arena),
                           offsetof(csup_shared, reserved),
                           offsetof(csup_shared, drained),
                           offsetof(csup_shared, drain_sequence),
                           offsetof(csup_shared, commit_lock),
                           offsetof(csup_shared, drain_lock),
-                          offsetof(csup_shared, manifest_edits),
-                          offsetof(csup_shared, slots)};
-  uint32_t hash = CSUP_SHARED_VERSION;
+                          offsetof(csup_shared, active),
+                          offsetof(csup_shared, generation),
+                          offsetof(csup_shared, manifest_lock),
+                          offsetof(csup_shared, segments_lock),
+                          CSUP_SHARED_SLOTS_OFFSET,
+                          CSUP_SHARED_ARENAS_OFFSET,
+                          CSUP_SHARED_SNAPSHOTS_OFFSET};
+  uint32_t hash = CSUP_SHARED_VERSION * 31 + CSUP_MEMTABLE_VERSION;
   for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) hash = hash * 31 + (uint32_t)facts[i];
   return hash;
+}
+
+int csup_shared_reset(csup_shared *s) {
+  const size_t begin = offsetof(csup_shared, active);
+  memset((uint8_t *)s + begin, 0, CSUP_SHARED_HEADER_BYTES - begin);
+  s->drainer = 0;
+  s->generation = 2;
+  s->next_table = s->next_run = s->next_arena = 1;
+  csup_lock *locks[] = {&s->commit_lock, &s->drain_lock, &s->manifest_lock, &s->segments_lock};
+  for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
+    int error = csup_lock_init(locks[i]);
+    if (error) return error;
+  }
+  return 0;
 }
 
 int csup_lock_init(csup_lock *lock) {
@@ -59,6 +81,11 @@ void csup_futex_wait(const uint32_t *word, uint32_t expected, uint64_t nanosecon
 }
 
 void csup_futex_wake_all(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, 0x7FFFFFFF, NULL, NULL, 0); }
+
+void csup_sleep(uint64_t nanoseconds) {
+  struct timespec time = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
+  nanosleep(&time, NULL);
+}
 
 void csup_ring_write(uint8_t *ring, uint64_t ring_bytes, uint64_t position, const void *bytes, size_t length) {
   uint64_t start = position % ring_bytes;

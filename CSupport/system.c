@@ -14,6 +14,10 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#define HUGE_PAGE ((size_t)2 << 20)
 
 const int csup_o_direct = O_DIRECT;
 
@@ -32,17 +36,25 @@ int csup_lock_byte(int file, uint64_t byte) {
   return errno == EAGAIN || errno == EACCES ? 1 : -1;
 }
 
+int csup_byte_is_locked(int file, uint64_t byte, uint64_t length) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = (off_t)length};
+  if (fcntl(file, F_OFD_GETLK, &lock) != 0) return -1;
+  return lock.l_type == F_UNLCK ? 0 : 1;
+}
+
 /* The private descriptors of this process. A process holds a handful: its own slot and roles in each database that it
  * has open; 4096 databases' worth is beyond any limit on open files that such a process would run under. */
 #define MAX_PRIVATE 4096
 static pthread_mutex_t private_mutex = PTHREAD_MUTEX_INITIALIZER;
 static int private_files[MAX_PRIVATE];
 static int private_count;
+uint32_t csup_forks;
 
 /* Held over fork, so that no descriptor is between being opened and being known when the child is made. */
 static void before_fork(void) { pthread_mutex_lock(&private_mutex); }
 static void after_fork_in_parent(void) { pthread_mutex_unlock(&private_mutex); }
 static void after_fork_in_child(void) {
+  __atomic_store_n(&csup_forks, csup_forks + 1, __ATOMIC_RELAXED);
   while (private_count > 0) close(private_files[--private_count]);
   pthread_mutex_unlock(&private_mutex);
 }
@@ -131,9 +143,42 @@ void *csup_map_anonymous(size_t length) {
 
 void csup_populate(void *memory, size_t length) { madvise(memory, length, MADV_POPULATE_WRITE); }
 
-void *csup_map_shared(int file, size_t length) {
-  void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  if (memory == MAP_FAILED) return NULL;
+int csup_reserve_mapped(int file, void *memory, uint64_t offset, uint64_t end) {
+  const size_t page = 4096;
+  while (offset < end) {
+    uint64_t stop = (offset + HUGE_PAGE) & ~(uint64_t)(HUGE_PAGE - 1);
+    if (offset % HUGE_PAGE == 0 && stop <= end) {
+      /* Of one page that is there and holes the kernel makes a huge page without copying; refused is no loss. */
+      volatile const uint8_t *first = (volatile const uint8_t *)memory + offset;
+      if (fallocate(file, 0, (off_t)offset, (off_t)page) != 0) return -1;
+      (void)*first;
+      madvise((uint8_t *)memory + offset, HUGE_PAGE, MADV_COLLAPSE);
+    }
+    if (stop > end) stop = end;
+    if (fallocate(file, 0, (off_t)offset, (off_t)(stop - offset)) != 0) return -1;
+    offset = stop;
+  }
+  return 0;
+}
+
+void *csup_map_shared(int file, size_t length, bool writable) {
+  /* Where the file's huge pages, if it has any, can be mapped as such. */
+  size_t spare = length >= HUGE_PAGE ? HUGE_PAGE : 0;
+  uint8_t *room = mmap(NULL, length + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return NULL;
+  uint8_t *place = room;
+  if (spare) place = (uint8_t *)(((uintptr_t)room + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
+  const size_t page = 4096, end = (length + page - 1) & ~(page - 1);
+  if (place > room) munmap(room, (size_t)(place - room));
+  if (place + end < room + length + spare) munmap(place + end, (size_t)(room + length + spare - place) - end);
+  int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void *memory = mmap(place, length, protection, MAP_SHARED | MAP_FIXED, file, 0);
+  if (memory == MAP_FAILED) {
+    int number = errno;
+    munmap(place, end);
+    errno = number;
+    return NULL;
+  }
   madvise(memory, length, MADV_DONTFORK); /* a child must not take part by accident */
   return memory;
 }
@@ -143,6 +188,16 @@ void csup_unmap(void *memory, size_t length) { munmap(memory, length); }
 int csup_sync_mapping(void *memory, size_t length) { return msync(memory, length, MS_SYNC) == 0 ? 0 : errno; }
 
 int csup_reserve(int file, uint64_t length) { return fallocate(file, 0, 0, (off_t)length); }
+
+int csup_file_identity(int file, uint64_t *device, uint64_t *inode, uint64_t *size) {
+  struct stat info;
+  if (fstat(file, &info) != 0) return -1;
+  if (!S_ISREG(info.st_mode)) return errno = EINVAL, -1;
+  *device = info.st_dev;
+  *inode = info.st_ino;
+  *size = (uint64_t)info.st_size;
+  return 0;
+}
 
 void csup_name_thread(const char *name) {
   char cut[16];

@@ -5,6 +5,7 @@
 
 #include "csup_crc32c.h"
 #include "csup_filter.h"
+#include "csup_lock.h"
 #include "csup_memtable.h"
 #include "csup_probes.h"
 #include "csup_shared.h"

@@ -19,6 +19,9 @@ long csup_write_dsync(int file, const void *bytes, size_t length, uint64_t offse
  * the lock alive after its parent: use a private descriptor. */
 int csup_lock_byte(int file, uint64_t byte);
 
+/* Whether another description holds a lock on any of `length` bytes from `byte` on. 1, 0, or -1 with errno set. */
+int csup_byte_is_locked(int file, uint64_t byte, uint64_t length);
+
 /* Opens `name` below `directory` to read and write, and makes it if it is missing; a child of fork finds the
  * descriptor closed. Returns it, or -1 with errno set. Thread-safe. */
 int csup_open_private(int directory, const char *name);
@@ -39,14 +42,25 @@ void *csup_map_anonymous(size_t length);
 /* Faults in `length` bytes at `memory`, page-aligned, without changing them; others may use them meanwhile. Best
  * effort. */
 void csup_populate(void *memory, size_t length);
-/* Maps `length` bytes of `file` shared, to read and write. NULL with errno set if refused. Not inherited over fork. */
-void *csup_map_shared(int file, size_t length);
+/* Reserves blocks for bytes offset..<end of a file that is mapped at `memory`, page-aligned, in huge pages where the
+ * system can. Safe beside any use of the memory. 0, or -1 with errno set. */
+int csup_reserve_mapped(int file, void *memory, uint64_t offset, uint64_t end);
+/* Maps `length` bytes of `file` shared. NULL with errno set if refused. Not inherited over fork. */
+void *csup_map_shared(int file, size_t length, bool writable);
 void csup_unmap(void *memory, size_t length);
 /* Writes a mapping's dirty pages to stable media. 0, or an errno. */
 int csup_sync_mapping(void *memory, size_t length);
 
 /* Reserves blocks for bytes 0..<length, and grows the file to that size. 0, or -1 with errno set. */
 int csup_reserve(int file, uint64_t length);
+
+/* Which regular file a descriptor stands for, and its size. 0, or -1 with errno set. */
+int csup_file_identity(int file, uint64_t *device, uint64_t *inode, uint64_t *size);
+
+/* How many forks lie between this process and the one that loaded the library: what was opened under another number
+ * belongs to a parent. */
+extern uint32_t csup_forks;
+static inline uint32_t csup_fork_count(void) { return __atomic_load_n(&csup_forks, __ATOMIC_RELAXED); }
 
 /* Names the calling thread, for profilers; at most 15 bytes are kept. */
 void csup_name_thread(const char *name);

@@ -20,7 +20,7 @@ struct Tool: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Put.self, Get.self, Delete.self, Scan.self, Load.self, Stats.self, Trace.self, Verify.self,
-      Compact.self,
+      Compact.self, Maintain.self, Top.self,
       Dump.self, Demo.self,
     ])
 

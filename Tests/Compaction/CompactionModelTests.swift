@@ -59,9 +59,9 @@ struct ModelTree {
 
   private mutating func install(_ edit: VersionEdit, _ outputs: [TableMetadata]) throws {
     nextRun += 1
-    version = version.applying(edit, opened: try outputs.map { try workshop.open($0) })
+    version = try workshop.apply(edit, to: version, opened: outputs.map { try workshop.open($0) })
     try version.checkInvariants()
-    try workshop.reaper.reap()
+    try workshop.reap()
   }
 
   mutating func releaseSnapshot(_ generator: inout SeededGenerator) {

@@ -54,6 +54,8 @@ final class CrashDisk: Storage {
     var durableNames: [String: Inode] = [:]
     var journal: [Change] = []
     var locked: Set<UInt64> = []
+    var memories: [String: CrashMemory] = [:]
+    var memoryCount: UInt64 = 0
   }
 
   /// Everything below it, and all inodes. A class of its own, so that locks can outlive the disk.
@@ -239,6 +241,41 @@ final class CrashDisk: Storage {
     return taken ? CrashLock(guarded, byte) : nil
   }
 
+  func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
+    guarded.withLock { $0.locked.contains(byte) }
+  }
+
+  func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
+    try map(name, sizeBytes: sizeBytes)
+  }
+
+  // Named memory lives as long as the kernel. A crash of any kind leaves a disk whose users are all dead, and then
+  // nobody looks at it any more: so a crashed disk has none.
+
+  func makeMemory(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any SharedMemory {
+    try guarded.withLock { (state) throws(SiltstoneError) in
+      if state.memories[name] != nil { throw .system("make shared memory", errno: 17, file: name) }
+      state.memoryCount += 1
+      let memory = CrashMemory(sizeBytes, number: state.memoryCount)
+      state.memories[name] = memory
+      return memory
+    }
+  }
+
+  func openMemory(
+    _ name: String, sizeBytes: Int, _ identity: MemoryIdentity, isWritable: Bool
+  ) throws(SiltstoneError) -> any SharedMemory {
+    guard let memory = guarded.withLock({ $0.memories[name] }), memory.identity == identity else {
+      throw SiltstoneError(.unreachableMemory, "not the memory that was asked for", file: name)
+    }
+    return memory
+  }
+
+  func removeMemory(_ name: String) throws(SiltstoneError) { guarded.withLock { $0.memories[name] = nil } }
+  func listMemory(prefix: String) throws(SiltstoneError) -> [String] {
+    guarded.withLock { $0.memories.keys.filter { $0.hasPrefix(prefix) } }
+  }
+
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { PlainQueue(depth: depth) }
 
   func monotonicNanoseconds() -> UInt64 {
@@ -333,62 +370,4 @@ private final class CrashFile: StorageFile, @unchecked Sendable {  // the inode 
   }
 
   func preallocate(_ sizeBytes: UInt64) throws(SiltstoneError) -> Bool { true }
-}
-
-/// Memory that its users share, and what of it is on the disk.
-private final class CrashMapping: MappedFile, @unchecked Sendable {  // its users order their accesses
-  let base: UnsafeMutableRawPointer
-  let sizeBytes: Int
-  private var synced: [UInt8]
-
-  init(_ bytes: [UInt8], synced: [UInt8]? = nil) {
-    sizeBytes = bytes.count
-    base = .allocate(byteCount: max(bytes.count, 1), alignment: 4096)
-    self.synced = synced ?? bytes
-    bytes.withUnsafeBytes { base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-  }
-
-  deinit { base.deallocate() }
-
-  func sync() throws(SiltstoneError) { synced = contents() }
-
-  func contents() -> [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: sizeBytes)) }
-
-  /// As one moment's content, although writers may be at it: they overwrite nothing above `drained`, so it is whole if
-  /// `drained` did not move meanwhile.
-  func copy() -> CrashMapping {
-    let drained = base.assumingMemoryBound(to: csup_shared.self).pointer(to: \.drained)!
-    while true {
-      let before = csup_load(drained)
-      var bytes = contents()
-      if csup_load(drained) == before {
-        bytes.withUnsafeMutableBytes { bytes in
-          let header = bytes.baseAddress!.assumingMemoryBound(to: csup_shared.self)
-          header.pointee.published = min(header.pointee.published, header.pointee.reserved)
-        }
-        return CrashMapping(bytes, synced: synced)
-      }
-    }
-  }
-
-  /// As the next boot finds it: each page as it was synced, or as it is if `keepsPage` says so.
-  func copy(_ keepsPage: (Int) -> Bool) -> CrashMapping {
-    var bytes = synced
-    let now = copy().contents()
-    for page in 0..<(sizeBytes / 4096) where keepsPage(page) {
-      bytes.replaceSubrange(page * 4096..<(page + 1) * 4096, with: now[page * 4096..<(page + 1) * 4096])
-    }
-    CrashMapping.forgetBoot(&bytes)
-    return CrashMapping(bytes)
-  }
-
-  /// Gives a valid header another boot's id.
-  static func forgetBoot(_ bytes: inout [UInt8]) {
-    bytes.withUnsafeMutableBytes { bytes in
-      let header = bytes.baseAddress!.assumingMemoryBound(to: csup_shared.self)
-      guard header.pointee.magic == CSUP_SHARED_MAGIC else { return }
-      header.pointee.boot.0 ^= 0xA5
-      header.pointee.checksum = csup_crc32c(0, header, Int(CSUP_SHARED_IDENTITY_BYTES))
-    }
-  }
 }

@@ -154,11 +154,17 @@ func current(_ cursor: borrowing Cursor) -> [UInt8]? { cursor.isValid ? ByteView
 
   @Test func aSecondOpeningIsRefusedAndHarmsNothing() throws {
     let directory = TemporaryDirectory()
-    let database = try Database.open(directory.path, options: .small())
-    try database.put("a", "1")
-    #expect { try Database.open(directory.path, options: .small()) } throws: {
-      ($0 as? SiltstoneError)?.code == .alreadyOpen
+    var exclusive = Options.small()
+    exclusive.sharing = .exclusive
+    for (first, second) in [(exclusive, exclusive), (exclusive, .small()), (.small(), exclusive)] {
+      let database = try Database.open(directory.path, options: first)
+      try database.put("a", "1")
+      #expect { try Database.open(directory.path, options: second) } throws: {
+        ($0 as? SiltstoneError)?.code == .alreadyOpen
+      }
+      try database.close()
     }
+    let database = try Database.open(directory.path, options: exclusive)
     try database.put("b", "2")
     try database.close()
     let again = try Database.open(directory.path, options: .small())

@@ -5,10 +5,18 @@ import Testing
 @Suite struct SnapshotListTests {
   let directory = TemporaryDirectory()
 
-  @Test func positionsAreCountedAndSorted() {
-    let list = SnapshotList()
+  func makeList() throws -> SnapshotList {
+    let storage = try DiskStorage(path: directory.path, create: false, backend: .plain)
+    let (shared, _) = try SharedState.attach(
+      storage: storage, database: DatabaseID(high: 1, low: 1), ringBytes: 1 << 16)
+    try shared.reset()
+    return SnapshotList(SnapshotTable(shared, slot: 3))
+  }
+
+  @Test func positionsAreCountedAndSorted() throws {
+    let list = try makeList()
     #expect(list.oldest == nil && list.count == 0 && list.sorted().isEmpty)
-    for position in [30, 10, 20, 10] as [LogPosition] { #expect(list.acquire { position } == position) }
+    for position in [30, 10, 20, 10] as [LogPosition] { #expect(try list.acquire { position } == position) }
     #expect(list.sorted() == [10, 20, 30] && list.count == 4 && list.oldest == 10)
     list.release(10)
     #expect(list.sorted() == [10, 20, 30], "one of two is left")
@@ -16,20 +24,20 @@ import Testing
     #expect(list.sorted() == [20, 30] && list.oldest == 20)
   }
 
-  @Test func aRegistrationEndsOnce() {
-    let list = SnapshotList()
-    let registration = SnapshotRegistration(in: list) { 7 }
-    let other = SnapshotRegistration(in: list) { 7 }
+  @Test func aRegistrationEndsOnce() throws {
+    let list = try makeList()
+    let registration = try SnapshotRegistration(in: list) { 7 }
+    let other = try SnapshotRegistration(in: list) { 7 }
     #expect(list.count == 2 && !registration.hasEnded)
     registration.end()
     registration.end()
     #expect(list.count == 1 && registration.hasEnded && !other.hasEnded)
   }
 
-  @Test func aDroppedRegistrationEnds() {
-    let list = SnapshotList()
+  @Test func aDroppedRegistrationEnds() throws {
+    let list = try makeList()
     do {
-      let registration = SnapshotRegistration(in: list) { 7 }
+      let registration = try SnapshotRegistration(in: list) { 7 }
       withExtendedLifetime(registration) { #expect(list.count == 1) }
     }
     #expect(list.count == 0)

@@ -86,15 +86,19 @@ import Testing
 
   /// A view and a position that were read one after the other, with a change between them, need not fit.
   @Test func aViewThatChangedMeanwhileIsLoadedAgain() throws {
-    let first = try MemtableView(VisibleCursorTests.small, directory: directory).view
-    let second = try MemtableView([[]], directory: directory).view
-    let current = CurrentView(first)
+    let fixture = try SharedFixture()
+    _ = try fixture.first.arenas.activate(firstPosition: 0, commonPrefix: [])
+    let current = try fixture.first.makeView()
+    let old = current.peek()
     var asked = 0
-    let (view, position) = current.load {
+    let (view, position) = try current.load {
       asked += 1
-      if asked == 1 { current.update { _ in second } }
+      if asked == 1 { _ = try? fixture.first.arenas.activate(firstPosition: 5, commonPrefix: []) }
       return LogPosition(asked)
     }
-    #expect(view === second && position == 2 && asked == 2)
+    #expect(position == 2 && asked == 2)
+    #expect(view.active.serial == 2 && view.active.firstPosition == 5 && view.sealed.map(\.serial) == [1])
+    #expect(view.sealed[0] === old.active)
+    try fixture.close()
   }
 }

@@ -10,13 +10,12 @@ struct MemtableView {
     self.entries = entries
     let storage = try DiskStorage(path: directory.path, create: false, backend: .plain)
     let cache = BlockCache(capacityBytes: 1 << 20)
-    let reaper = TableReaper(storage: storage, cache: cache)
-    let version = try Version.open(TreeLayout(), storage: storage, cache: cache, reaper: reaper)
-    let pool = MemtableArenaPool(arenaBytes: 1 << 20, limit: max(2, entries.count))
+    let pin = GenerationPins(nil, slot: nil).hold(2)
+    let version = try Version.open(TreeLayout(), storage: storage, cache: cache, pin: pin)
     var memtables: [Memtable] = []
     for list in entries {
       let first = list.map(\.sequence).min() ?? 0
-      guard let memtable = try pool.makeMemtable(firstPosition: first, commonPrefix: []) else { preconditionFailure() }
+      let memtable = Memtable(try AnonymousMemory(sizeBytes: 1 << 20), firstPosition: first)
       for entry in list {
         let fits = entry.key.withView { key in
           entry.value.withView { memtable.insert(key, entry.trailer, $0) }

@@ -183,6 +183,7 @@ import Testing
 
   @Test func aLockSurvivesItsOwner() throws {
     let (state, _) = try attach()
+    try state.reset()
     try state.begin(database: Self.database, segmentBytes: 1 << 16, end: 0, drained: 0, durable: 0)
     let words = state.words
     #expect(csup_lock_acquire(words.commitLock) == CSUP_LOCK_OK)

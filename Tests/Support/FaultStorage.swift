@@ -91,6 +91,22 @@ final class FaultStorage: Storage {
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
     try below.tryLock(name, byte: byte)
   }
+  func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
+    try below.isLocked(name, byte: byte)
+  }
+  func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
+    try below.mapReadOnly(name, sizeBytes: sizeBytes)
+  }
+  func makeMemory(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any SharedMemory {
+    try below.makeMemory(name, sizeBytes: sizeBytes)
+  }
+  func openMemory(
+    _ name: String, sizeBytes: Int, _ identity: MemoryIdentity, isWritable: Bool
+  ) throws(SiltstoneError) -> any SharedMemory {
+    try below.openMemory(name, sizeBytes: sizeBytes, identity, isWritable: isWritable)
+  }
+  func removeMemory(_ name: String) throws(SiltstoneError) { try below.removeMemory(name) }
+  func listMemory(prefix: String) throws(SiltstoneError) -> [String] { try below.listMemory(prefix: prefix) }
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { PlainQueue(depth: depth) }
   func monotonicNanoseconds() -> UInt64 { below.monotonicNanoseconds() }
   func wallClockSeconds() -> UInt64 { below.wallClockSeconds() }

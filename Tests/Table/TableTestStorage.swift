@@ -36,7 +36,21 @@ final class TableTestStorage: Storage {
   func map(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
     throw SiltstoneError(.invalidArgument, "tables are not mapped", file: name)
   }
+  func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
+    try map(name, sizeBytes: sizeBytes)
+  }
+  func makeMemory(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any SharedMemory {
+    try AnonymousMemory(sizeBytes: sizeBytes)
+  }
+  func openMemory(
+    _ name: String, sizeBytes: Int, _ identity: MemoryIdentity, isWritable: Bool
+  ) throws(SiltstoneError) -> any SharedMemory {
+    throw SiltstoneError(.unreachableMemory, "tables need no memory", file: name)
+  }
+  func removeMemory(_ name: String) throws(SiltstoneError) {}
+  func listMemory(prefix: String) throws(SiltstoneError) -> [String] { [] }
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? { nil }
+  func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool { false }
   func syncDirectory() throws(SiltstoneError) {}
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { TableTestQueue(depth: depth) }
   func monotonicNanoseconds() -> UInt64 { 0 }

@@ -138,6 +138,8 @@ final class Workshop: Sendable {
   let storage: any Storage
   let cache = BlockCache(capacityBytes: 4 << 20)
   let reaper: TableReaper
+  private let pins = GenerationPins(nil, slot: nil)
+  private let generation = Atomic<UInt64>(2)
   private let numbers = Atomic<UInt64>(1)
 
   init(_ wrap: (any Storage) -> any Storage = { $0 }) throws {
@@ -165,8 +167,23 @@ final class Workshop: Sendable {
   }
 
   func openVersion(_ layout: TreeLayout) throws -> Version {
-    try Version.open(layout, storage: storage, cache: cache, reaper: reaper)
+    try Version.open(layout, storage: storage, cache: cache, pin: pins.hold(generation.load(ordering: .relaxed)))
   }
+
+  /// The version after `edit`, in a generation of its own.
+  func apply(_ edit: VersionEdit, to version: Version, opened: [Table] = []) throws -> Version {
+    var layout = version.layout
+    try layout.apply(edit)
+    let next = generation.add(2, ordering: .relaxed).newValue
+    let new = version.becoming(layout, opened: opened, pin: pins.hold(next))
+    reaper.note(new.tableNumbers.filter { !version.has($0) }, bornIn: next)
+    reaper.condemn(version.tableNumbers.filter { !new.has($0) }, endedBy: next)
+    return new
+  }
+
+  /// Deletes what no version names that is left.
+  @discardableResult
+  func reap() throws -> Int { try reaper.reap { !pins.holds(any: $0) } }
 
   func context(
     snapshots: [LogPosition] = [], targetTableBytes: UInt64 = 1 << 20, cancellation: Cancellation = Cancellation()

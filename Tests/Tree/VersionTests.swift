@@ -87,7 +87,7 @@ import Testing
 
     var add = VersionEdit()
     add.add(second, level: 0, run: 2)
-    var middle: Version? = try #require(old).applying(add, opened: [try workshop.open(second)])
+    var middle: Version? = try workshop.apply(add, to: #require(old), opened: [workshop.open(second)])
     #expect(middle?.levels[0].runs[1] === old?.levels[0].runs[0], "an untouched run is shared")
 
     var replace = VersionEdit()
@@ -95,18 +95,18 @@ import Testing
     replace.remove(second.number)
     let third = try workshop.writeTable([entry(1), entry(2)])
     replace.add(third, level: 1, run: 3)
-    let new = try #require(middle).applying(replace, opened: [try workshop.open(third)])
+    let new = try workshop.apply(replace, to: #require(middle), opened: [workshop.open(third)])
     try new.checkInvariants()
     #expect(new.table(third.number).metadata == third)
 
-    #expect(try workshop.reaper.reap() == 0)
+    #expect(try workshop.reap() == 0)
     middle = nil
     // The second table was named by no version that is left, the first one still is.
-    #expect(try workshop.reaper.reap() == 1)
+    #expect(try workshop.reap() == 1)
     #expect(try !fileExists(second))
     #expect(try fileExists(first))
     old = nil
-    #expect(try workshop.reaper.reap() == 1)
+    #expect(try workshop.reap() == 1)
     #expect(try !fileExists(first))
     #expect(try fileExists(third))
     #expect(workshop.reaper.condemnedCount == 0)
@@ -123,10 +123,10 @@ import Testing
     var move = VersionEdit()
     move.remove(table.number)
     move.add(table, level: 4, run: 9)
-    let new = old.applying(move, opened: [])
+    let new = try workshop.apply(move, to: old)
     #expect(new.table(table.number) === old.table(table.number))
     #expect(new.levels.map(\.runs.count) == [0, 0, 0, 0, 1])
-    #expect(try workshop.reaper.reap() == 0)
+    #expect(try workshop.reap() == 0)
     #expect(workshop.reaper.condemnedCount == 0)
   }
 
@@ -141,13 +141,13 @@ import Testing
     var version: Version? = try workshop.openVersion(layout)
     var removal = VersionEdit()
     removal.remove(table.number)
-    let empty = try #require(version).applying(removal, opened: [])
+    let empty = try workshop.apply(removal, to: #require(version))
     version = nil
     holder.storage.inject(
       .init(call: .remove, nameSuffix: ".sst", after: 0, isSticky: false, error: FaultStorage.ioError("x")))
-    #expect(throws: SiltstoneError.self) { try workshop.reaper.reap() }
+    #expect(throws: SiltstoneError.self) { try workshop.reap() }
     #expect(try workshop.storage.exists(TableFile.name(table.number)))
-    #expect(try workshop.reaper.reap() == 1)
+    #expect(try workshop.reap() == 1)
     #expect(empty.entryCount == 0)
   }
 

@@ -84,6 +84,9 @@ public struct Metrics: Sendable {
   /// Log segments that hold something not yet in a table, and those made ready ahead.
   public internal(set) var liveLogSegments = 0
 
+  /// The processes that have the database open, this one among them.
+  public internal(set) var processes: [ProcessMetrics] = []
+
   // MARK: Waiting
 
   /// Time that writers stood still because no memtable was free, summed over threads.

@@ -3,6 +3,24 @@ public struct Options: Sendable {
   /// Whether `open` makes a database where there is none. Default: true.
   public var createIfMissing = true
 
+  /// Who may have the database open at the same time, and this process's part in it.
+  public struct Sharing: Sendable, Hashable {
+    enum Kind: UInt32, Sendable { case processes = 1, guest, readOnly, exclusive }
+    let kind: Kind
+
+    /// Any number of processes, up to 96: this one reads and writes, and offers itself for the upkeep (flushing,
+    /// compacting, tending the log), of which each part is done by one of those that offer.
+    public static let processes = Sharing(kind: .processes)
+    /// As `processes`, but this one leaves the upkeep to others: for a producer that must not be disturbed, or will not
+    /// stay. It flushes only while nobody else is there to do it.
+    public static let guest = Sharing(kind: .guest)
+    /// This process alone. Opening fails while others have the database open, and others' opening fails meanwhile.
+    public static let exclusive = Sharing(kind: .exclusive)
+  }
+  /// Who may have the database open at the same time. Default: `.processes`. What concerns the shared memory and the
+  /// log (`memtableBytes`, how many memtables there are) is decided by the process that opens the database first.
+  public var sharing = Sharing.processes
+
   /// What a write survives when the call does not say. Default: `.synced`, since a caller who never thought about it
   /// should lose nothing.
   public var durability = Durability.synced

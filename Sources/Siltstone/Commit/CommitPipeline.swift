@@ -11,14 +11,13 @@ struct EncodedBatch {
   let keyValueBytes: Int
 }
 
-/// Where the pipeline gets memtables, and where it waits when there are none.
-protocol MemtableSupply: AnyObject, Sendable {
-  /// A memtable for entries from `firstPosition` on, or nil while all arenas are full and wait for their flush.
-  func makeMemtable(firstPosition: LogPosition, after: Memtable, minimumBytes: Int) throws(SiltstoneError) -> Memtable?
-  /// Called once a memtable was sealed, with the commit lock held: wakes the flush, does nothing else.
-  func memtableWasSealed()
+/// What the pipeline does when all memtables are full.
+protocol FlushWaiting: AnyObject, Sendable {
   /// Blocks until a flush finished, or throws what keeps it from finishing.
   func waitForFlush() throws(SiltstoneError)
+  /// Whether readers pin so many arenas that there is no other way to go on than with one more. Asked once, it is no
+  /// longer.
+  func takeExtraArena() -> Bool
 }
 
 /// The one path that every write takes.
@@ -26,14 +25,16 @@ protocol MemtableSupply: AnyObject, Sendable {
 /// Encoding and the payload's checksum are done before. Under one short lock, without a system call but for a batch
 /// larger than the ring, or for a new memtable where no used one is free: the record goes into the ring, `reserved`
 /// moves past it, its entries go into the memtable, `published` follows. `reserved` moves only over what stands whole,
-/// so whoever finds the lock's owner dead sees either nothing, or a batch that the ring can finish. Then the caller
-/// waits for the watermark that its durability asks for.
+/// so whoever comes after an owner that died finds either nothing, or `published` behind `reserved` and a batch that
+/// the ring can finish: it does that first. Then the caller waits for the watermark that its durability asks for.
 final class CommitPipeline: Sendable {
   private let shared: SharedState
   private let segments: LogSegments
   private let drainer: LogDrainer
   private let view: CurrentView
-  private let supply: any MemtableSupply
+  private let arenas: ArenaTable
+  private let flushes: any FlushWaiting
+  private let repair: CommitRepair
   let counters = CommitCounters()
   /// Set under the commit lock.
   private let isClosed = Atomic<Bool>(false)
@@ -44,13 +45,16 @@ final class CommitPipeline: Sendable {
   private static let drainThresholdBytes: UInt64 = 1 << 20
 
   init(
-    shared: SharedState, segments: LogSegments, drainer: LogDrainer, view: CurrentView, supply: any MemtableSupply
+    shared: SharedState, segments: LogSegments, drainer: LogDrainer, view: CurrentView, arenas: ArenaTable,
+    flushes: any FlushWaiting, repair: CommitRepair
   ) {
     self.shared = shared
     self.segments = segments
     self.drainer = drainer
     self.view = view
-    self.supply = supply
+    self.arenas = arenas
+    self.flushes = flushes
+    self.repair = repair
   }
 
   /// A quarter of a small ring, so that a record always fits beside what is being drained.
@@ -84,7 +88,7 @@ final class CommitPipeline: Sendable {
         throw error
       case .awaitFlush:
         unlock()
-        try supply.waitForFlush()
+        try flushes.waitForFlush()
       case .awaitSegments(let end):
         unlock()
         try segments.prepare(upTo: end)
@@ -117,16 +121,14 @@ final class CommitPipeline: Sendable {
     // What is larger than half the ring drains as it goes, in `write`.
     let needed = min(logBytes, shared.ringBytes / 2)
     if ringRoom(reserved) < needed { return .awaitDrain(reserved - min(reserved, shared.ringBytes / 4)) }
-    var memtable = view.load().active
-    if !memtable.hasRoom(count: batch.entryCount, payloadBytes: batch.keyValueBytes) {
-      do throws(SiltstoneError) {
-        guard let next = try rotate(from: memtable, for: batch) else { return .awaitFlush }
-        memtable = next
-      } catch {
-        return .failed(error)
-      }
+    do throws(SiltstoneError) {
+      let memtable = try view.load().active
+      if memtable.hasRoom(count: batch.entryCount, payloadBytes: batch.keyValueBytes) { return .ready(memtable) }
+      guard let fresh = try rotate(from: memtable, for: batch) else { return .awaitFlush }
+      return .ready(fresh)
+    } catch {
+      return .failed(error)
     }
-    return .ready(memtable)
   }
 
   /// Bytes that may be put into the ring now. The block in which the last drain ended is still needed: the next one
@@ -139,13 +141,12 @@ final class CommitPipeline: Sendable {
   private func rotate(from full: Memtable, for batch: EncodedBatch?) throws(SiltstoneError) -> Memtable? {
     let minimum = batch.map { Memtable.capacityNeeded(count: $0.entryCount, payloadBytes: $0.keyValueBytes) } ?? 0
     guard
-      let fresh = try supply.makeMemtable(firstPosition: shared.reserved, after: full, minimumBytes: minimum)
+      let fresh = try arenas.activate(
+        firstPosition: shared.reserved, commonPrefix: full.commonKeyPrefix(), minimumBytes: minimum,
+        ignoringLimit: flushes.takeExtraArena())
     else { return nil }
-    view.update { old in
-      let sealed = full.isEmpty ? old.sealed : [full] + old.sealed
-      return ReadView(active: fresh, sealed: sealed, version: old.version)
-    }
-    supply.memtableWasSealed()
+    shared.announceChange()
+    try view.follow()
     return fresh
   }
 
@@ -168,33 +169,37 @@ final class CommitPipeline: Sendable {
       csup_ring_write(
         shared.ring, shared.ringBytes, position + UInt64(RecordFraming.headerBytes), piece.base, piece.count)
       position += recordBytes
+      KillPoint.reach(.recordInRing)
       shared.setReserved(position)
+      KillPoint.reach(.reserved)
     }
-    insert(batch, firstByte: begin + UInt64(RecordFraming.headerBytes), into: memtable)
+    try insert(batch, firstByte: begin + UInt64(RecordFraming.headerBytes), into: memtable)
+    KillPoint.reach(.inserted)
     shared.setPublished(position)
+    KillPoint.reach(.published)
     counters.add(batch, logBytes: position - begin)
     csup_probe_commit_done(position, position - begin, UInt64(batch.entryCount))
     return position
   }
 
-  private func insert(_ batch: EncodedBatch, firstByte: LogPosition, into memtable: Memtable) {
-    let wellFormed = EntryEncoding.forEach(in: batch.payload) { entry in
-      let trailer = KeyTrailer(firstByte &+ UInt64(entry.offset), entry.kind)
-      let fits = memtable.insert(entry.key, trailer, entry.value)
-      precondition(fits, "room was checked before")
-      return true
-    }
-    precondition(wellFormed, "the batch was encoded by this library")
+  /// Room was checked before, so what fails is a memtable that somebody has written over. Then the batch stays
+  /// reserved, and whoever takes the lock next finishes it in a fresh one.
+  private func insert(
+    _ batch: EncodedBatch, firstByte: LogPosition, into memtable: Memtable
+  ) throws(SiltstoneError) {
+    guard memtable.insert(payload: batch.payload, firstByte: firstByte) else { throw memtable.damaged }
   }
 
+  /// Whoever takes the lock finds what an owner that died has left, and finishes it. That is told by the watermarks:
+  /// what is reserved and not published was being inserted. (A batch that was given up half way looks the same.)
   private func lock() throws(SiltstoneError) {
-    switch csup_lock_acquire(shared.words.commitLock) {
-    case CSUP_LOCK_OK: return
-    case CSUP_LOCK_OWNER_DIED:
-      shared.setFailed(EOWNERDEAD)  // for those who come after, and find a lock that is well again
-      csup_lock_release(shared.words.commitLock)
-      throw SiltstoneError(.readOnly, "a writer died while committing; reopen the database")
-    default: throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)
+    if csup_lock_acquire(shared.words.commitLock) == CSUP_LOCK_BROKEN {
+      throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)
+    }
+    if shared.published == shared.reserved { return }
+    do throws(SiltstoneError) { try repair.finish() } catch {
+      unlock()
+      throw error
     }
   }
 
@@ -206,9 +211,9 @@ final class CommitPipeline: Sendable {
   func seal() throws(SiltstoneError) {
     while true {
       try lock()
-      let active = view.load().active
       let sealed: Result<Bool, SiltstoneError>
       do throws(SiltstoneError) {
+        let active = try view.load().active
         if isClosed.load(ordering: .relaxed) { throw CommitPipeline.closed }
         sealed = .success(active.isEmpty ? true : try rotate(from: active, for: nil) != nil)
       } catch {
@@ -216,16 +221,16 @@ final class CommitPipeline: Sendable {
       }
       unlock()
       if try sealed.get() { return }
-      try supply.waitForFlush()
+      try flushes.waitForFlush()
     }
   }
 
   /// Lets no batch in any more: what is reserved when this returns is all that ever will be.
   func close() {
-    // A lock that cannot be taken lets no other writer in either.
+    // A lock that cannot be taken lets no other writer in either. What a dead owner left is for the next who writes.
     let taken = csup_lock_acquire(shared.words.commitLock)
     isClosed.store(true, ordering: .relaxed)
-    if taken == CSUP_LOCK_OK || taken == CSUP_LOCK_OWNER_DIED { unlock() }
+    if taken != CSUP_LOCK_BROKEN { unlock() }
   }
 
   private static var closed: SiltstoneError { SiltstoneError(.closed, "the database was closed") }

@@ -10,6 +10,7 @@ internal import Synchronization
 final class LogDrainer: Sendable {
   private let shared: SharedState
   private let segments: LogSegments
+  private let processes: ProcessTable
   /// Owned by the holder of the drain lock.
   private let writer: Mutex<LogWriter>
   /// Set under the drain lock.
@@ -17,9 +18,12 @@ final class LogDrainer: Sendable {
   private let bytesWritten = Atomic<UInt64>(0)
   private let syncCount = Atomic<UInt64>(0)
 
-  init(storage: any Storage, shared: SharedState, segments: LogSegments) throws(SiltstoneError) {
+  init(
+    storage: any Storage, shared: SharedState, segments: LogSegments, processes: ProcessTable
+  ) throws(SiltstoneError) {
     self.shared = shared
     self.segments = segments
+    self.processes = processes
     writer = Mutex(try LogWriter(storage: storage))
   }
 
@@ -55,9 +59,9 @@ final class LogDrainer: Sendable {
     let before = csup_load32(word)
     if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
     if done() { return }
-    switch csup_lock_try(shared.words.drainLock) {
+    let outcome = csup_lock_try(shared.words.drainLock)
+    switch outcome {
     case CSUP_LOCK_OK, CSUP_LOCK_OWNER_DIED:
-      // A drainer that died left nothing behind but watermarks that lag; what it wrote is simply written again.
       defer {
         // In this order: who still reads the old word will be woken, and who reads the new one finds the lock free.
         csup_lock_release(shared.words.drainLock)
@@ -65,6 +69,8 @@ final class LogDrainer: Sendable {
         if csup_load32(shared.words.drainWaiters) != 0 { csup_futex_wake_all(word) }
       }
       if hasEnded.load(ordering: .relaxed) { throw SiltstoneError(.closed, "the database was closed") }
+      if outcome == CSUP_LOCK_OWNER_DIED { try outliveDrainer() }
+      csup_store32(shared.words.drainer, processes.ownNumber)
       try drainHoldingLock(durable: durable)
     case CSUP_LOCK_BUSY:
       _ = csup_add32(shared.words.drainWaiters, 1)
@@ -73,6 +79,20 @@ final class LogDrainer: Sendable {
       _ = csup_add32(shared.words.drainWaiters, .max)
     default:
       throw SiltstoneError(.corruption, "the drain lock is broken", file: SharedState.fileName)
+    }
+  }
+
+  /// A drainer that died left nothing behind but watermarks that lag; what it wrote is simply written again. But not
+  /// while the device may still be at its last writes: the block in which it ended would then, for all that anybody
+  /// knows, be written over with its older self.
+  private func outliveDrainer() throws(SiltstoneError) {
+    processes.awaitDeath(of: csup_load32(shared.words.drainer))
+    do throws(SiltstoneError) {
+      try segments.awaitWritesInFlight(from: StorageAlignment.roundDown(shared.drained), to: shared.reserved)
+    } catch {
+      // A full disk does not refuse blocks that are there; so this is no passing matter.
+      shared.setFailed(error.errno)
+      throw error
     }
   }
 
@@ -87,7 +107,9 @@ final class LogDrainer: Sendable {
         let written = try writer.write(
           from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained)
         bytesWritten.add(written.bytes, ordering: .relaxed)
+        KillPoint.reach(.drainWritten)
         shared.setDrained(target)
+        KillPoint.reach(.drained)
         guard durable, shared.durable < target else { return }
         if !written.isDurable { try writer.sync(segments: segments, from: shared.durable, upTo: target) }
         syncCount.add(1, ordering: .relaxed)

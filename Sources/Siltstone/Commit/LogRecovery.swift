@@ -156,10 +156,12 @@ struct LogRecovery {
 }
 
 /// Puts batches that were cut into several records together again.
-private struct BatchAssembly: ~Copyable {
+struct BatchAssembly: ~Copyable {
   private var pending = ByteBuffer()
   private var firstByte: LogPosition = 0
   private var isOpen = false
+
+  init() {}
 
   mutating func add(
     _ record: LogReader.Record, _ apply: (ByteView, LogPosition) throws(SiltstoneError) -> Void

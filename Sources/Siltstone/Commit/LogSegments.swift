@@ -1,24 +1,19 @@
+internal import CSupport
 internal import Synchronization
 
 /// The log's files: which stand ready, which can be used again.
 ///
 /// Segments are prepared ahead of the log's end, by whoever comes first: the holder of the log role in the
-/// background, or a committer that would otherwise have to wait. Thread-safe.
+/// background, or a committer that would otherwise have to wait. `prepared` and `log_start` in SHARED say which are in
+/// use; what else is in the directory can be used again. Thread-safe.
 final class LogSegments: Sendable {
   let segmentBytes: UInt64
   private let storage: any Storage
   private let database: DatabaseID
   private let shared: SharedState
-  private struct State {
-    var open: [UInt64: any StorageFile] = [:]
-    /// The next segment to prepare.
-    var next: UInt64
-    /// The oldest segment that still holds something that is not in a table.
-    var oldest: UInt64
-    /// Numbers of files that hold nothing needed any more.
-    var spares: [UInt64] = []
-  }
-  private let state: Mutex<State>
+  /// What this process has open.
+  private let open = Mutex<[UInt64: any StorageFile]>([:])
+  /// Of this process's threads one at a time asks for the lock that the processes share.
   private let preparing = Mutex(())
 
   /// Zeros in pieces of this size fill a new segment; large enough for full throughput at a few in flight.
@@ -26,71 +21,87 @@ final class LogSegments: Sendable {
   /// Keep two used segments to recycle: the one after the current one, and one for a burst. More only costs disk.
   private static let maxSpares = 2
 
-  /// - Parameters:
-  ///   - oldest: the segment that holds the oldest position still needed.
-  ///   - existing: the numbers of all segment files found in the directory.
-  ///   - end: the log's end; the segment that holds it, if it exists, is in use.
-  init(
-    storage: any Storage, database: DatabaseID, shared: SharedState, segmentBytes: UInt64, existing: [UInt64],
-    oldest: UInt64, end: LogPosition
-  ) {
+  init(storage: any Storage, database: DatabaseID, shared: SharedState, segmentBytes: UInt64) {
     self.storage = storage
     self.database = database
     self.shared = shared
     self.segmentBytes = segmentBytes
+  }
+
+  /// Says which segments are there already. REQUIRES: nobody else has the database open.
+  ///
+  /// - Parameters:
+  ///   - existing: the numbers of all segment files found in the directory.
+  ///   - end: the log's end; the segment that holds it, if it exists, is in use.
+  func begin(existing: [UInt64], end: LogPosition) {
     var next = oldest
     while existing.contains(next), next * segmentBytes < end { next += 1 }
-    let spares = existing.filter { $0 < oldest || $0 >= next }.sorted()
-    state = Mutex(State(next: next, oldest: oldest, spares: spares))
     shared.setPrepared(next * segmentBytes)
   }
+
+  /// The oldest segment that still holds something that is not in a table.
+  private var oldest: UInt64 { shared.logStart / segmentBytes }
+  /// The next segment to prepare.
+  private var next: UInt64 { shared.prepared / segmentBytes }
 
   /// The file that holds `position`. REQUIRES: it was prepared.
   func file(holding position: LogPosition) throws(SiltstoneError) -> any StorageFile {
     let number = position / segmentBytes
-    return try state.withLock { (state) throws(SiltstoneError) in
-      if let file = state.open[number] { return file }
+    return try open.withLock { (open) throws(SiltstoneError) in
+      if let file = open[number] { return file }
+      // Others may have been renamed since, and hold another stretch of the log.
+      let oldest = oldest
+      for other in open.keys where other < oldest { open[other] = nil }
       let file = try storage.open(LogSegment.fileName(number), .readWrite)
-      state.open[number] = file
+      open[number] = file
       return file
+    }
+  }
+
+  /// Runs `body` while no other process makes, renames or removes a segment. What one that died was at is found by
+  /// looking at the files.
+  private func withLock(_ body: () throws(SiltstoneError) -> Void) throws(SiltstoneError) {
+    try preparing.withLock { (_) throws(SiltstoneError) in
+      if csup_lock_acquire(shared.words.segmentsLock) == CSUP_LOCK_BROKEN {
+        throw SiltstoneError(.corruption, "the lock of the log segments is broken", file: SharedState.fileName)
+      }
+      defer { csup_lock_release(shared.words.segmentsLock) }
+      try body()
     }
   }
 
   /// Makes segments ready for every position below `end`. A full disk leaves everything as it was, to be tried again.
   func prepare(upTo end: LogPosition) throws(SiltstoneError) {
     if shared.prepared >= end { return }
-    // One at a time, and not under the lock that a drain takes: filling a segment takes tens of milliseconds.
-    try preparing.withLock { (_) throws(SiltstoneError) in
+    // Not under the lock that a drain takes: filling a segment takes tens of milliseconds.
+    try withLock { () throws(SiltstoneError) in
       while shared.prepared < end {
-        let number = state.withLock { $0.next }
+        let number = next
         let file = try prepare(number)
-        state.withLock { state in
-          state.open[number] = file
-          state.next += 1
-        }
+        open.withLock { $0[number] = file }
+        KillPoint.reach(.segmentPrepared)
         shared.setPrepared((number + 1) * segmentBytes)
       }
     }
   }
 
+  /// Numbers of files that hold nothing needed any more, or not yet.
+  private func spares() throws(SiltstoneError) -> [UInt64] {
+    let (oldest, next) = (oldest, next)
+    return try storage.list().compactMap { LogSegment.number(fromFileName: $0) }
+      .filter { $0 < oldest || $0 >= next }.sorted()
+  }
+
   private func prepare(_ number: UInt64) throws(SiltstoneError) -> any StorageFile {
     let name = LogSegment.fileName(number)
     // The file with the right name already is the best spare; any other is renamed.
-    let spare = state.withLock { state in
-      let index = state.spares.firstIndex(of: number) ?? state.spares.indices.first
-      return index.map { state.spares.remove(at: $0) }
-    }
-    if let spare, spare != number {
-      do throws(SiltstoneError) {
-        try storage.rename(LogSegment.fileName(spare), to: name)
-      } catch {
-        state.withLock { $0.spares.append(spare) }
-        throw error
-      }
+    let spares = try spares()
+    if let spare = spares.contains(number) ? number : spares.first, spare != number {
+      try storage.rename(LogSegment.fileName(spare), to: name)
     }
     if try storage.exists(name) {
       let file = try storage.open(name, .readWrite)
-      if try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes {
+      if try isWhole(file, name) {
         try writeHeader(file, number: number)
         try storage.syncDirectory()
         return file
@@ -98,6 +109,18 @@ final class LogSegments: Sendable {
       try storage.remove(name)  // half made when the disk filled up or the process died
     }
     return try create(name, number: number)
+  }
+
+  /// Whether the file was finished once: it has its size, and a header, which is written last. Without that, a process
+  /// that died while it filled the file may even now have zeros on their way to it.
+  private func isWhole(_ file: any StorageFile, _ name: String) throws(SiltstoneError) -> Bool {
+    guard try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes else { return false }
+    let header = AlignedMemory(sizeBytes: LogSegment.headerBytes)
+    defer { withExtendedLifetime(header) {} }
+    guard try file.read(into: header.buffer, at: 0) == header.sizeBytes else { return false }
+    let identity = try? LogSegment.describe(UnsafeRawBufferPointer(header.buffer), file: name)
+    guard let identity = identity ?? nil else { return false }
+    return identity.database == database && identity.segmentBytes == segmentBytes
   }
 
   private func create(_ name: String, number: UInt64) throws(SiltstoneError) -> any StorageFile {
@@ -142,22 +165,27 @@ final class LogSegments: Sendable {
     try file.write(UnsafeRawBufferPointer(header.buffer), at: 0, .dataSync)
   }
 
-  /// Says that everything before `position` is in tables. Files that hold nothing else become spares, or go.
-  func release(before position: LogPosition) throws(SiltstoneError) {
-    try state.withLock { (state) throws(SiltstoneError) in
-      let oldest = min(position / segmentBytes, state.next)
-      while state.oldest < oldest {
-        state.open[state.oldest] = nil
-        state.spares.append(state.oldest)
-        state.oldest += 1
-      }
-      while state.spares.count > LogSegments.maxSpares {
-        try storage.remove(LogSegment.fileName(state.spares[state.spares.count - 1]))
-        state.spares.removeLast()
+  /// Everything before `log_start` is in tables: files that hold nothing else are kept to be used again, or go.
+  func releaseFlushed() throws(SiltstoneError) {
+    try withLock { () throws(SiltstoneError) in
+      let oldest = oldest
+      for number in try spares().dropFirst(LogSegments.maxSpares).reversed() where number < oldest || number > next {
+        try storage.remove(LogSegment.fileName(number))
       }
     }
   }
 
+  /// Returns when no write is on its way to the files that hold the log from `start` to `end`, whoever began it. Only
+  /// after a process died: its last writes may still be in the device's queue, and must not overtake what is written
+  /// now. To reserve blocks that are there already changes nothing, but waits for direct writes in flight.
+  func awaitWritesInFlight(from start: LogPosition, to end: LogPosition) throws(SiltstoneError) {
+    var position = start
+    while position < min(end, shared.prepared) {
+      _ = try file(holding: position).preallocate(UInt64(LogSegment.headerBytes) + segmentBytes)
+      position = (position / segmentBytes + 1) * segmentBytes
+    }
+  }
+
   /// Segments that could not be given up yet, with those made ready ahead.
-  var liveSegmentCount: Int { state.withLock { Int($0.next - $0.oldest) } }
+  var liveSegmentCount: Int { Int(next - min(oldest, next)) }
 }

@@ -1,12 +1,13 @@
 internal import CSupport
 internal import Synchronization
 
-/// The holder of the log role: keeps the ring empty enough and the next segment ready, so that committers find both
-/// that way, and bounds what a power cut takes from staged writes to about a second.
+/// Tending the log, while this process holds the role: keeps the ring empty enough and the next segment ready, so that
+/// committers find both that way, and bounds what a power cut takes from staged writes to about a second.
 final class LogWorker: Sendable {
   private let shared: SharedState
   private let segments: LogSegments
   private let drainer: LogDrainer
+  private let role: Role
   private let report: @Sendable (SiltstoneError) -> Void
   /// What else is to be done as the log grows; true asks to come back soon.
   private let tend: @Sendable () -> Bool
@@ -19,12 +20,13 @@ final class LogWorker: Sendable {
   private static let tendIntervalNanoseconds: UInt64 = 10_000_000
 
   init(
-    shared: SharedState, segments: LogSegments, drainer: LogDrainer,
+    shared: SharedState, segments: LogSegments, drainer: LogDrainer, role: Role,
     report: @escaping @Sendable (SiltstoneError) -> Void, tend: @escaping @Sendable () -> Bool
   ) {
     self.shared = shared
     self.segments = segments
     self.drainer = drainer
+    self.role = role
     self.report = report
     self.tend = tend
   }
@@ -35,6 +37,13 @@ final class LogWorker: Sendable {
   func run(_ storage: any Storage) {
     var lastSync = storage.monotonicNanoseconds()
     while !isStopping.load(ordering: .acquiring) {
+      if !role.isHeld {
+        let before = csup_load32(shared.words.upkeep)
+        guard role.isOffered, role.take() else {
+          csup_futex_wait(shared.words.upkeep, before, LogWorker.syncIntervalNanoseconds)
+          continue
+        }
+      }
       let before = csup_load32(wanted)
       do throws(SiltstoneError) {
         try drain(&lastSync, storage.monotonicNanoseconds())
@@ -49,6 +58,7 @@ final class LogWorker: Sendable {
           wanted, before, soon ? LogWorker.tendIntervalNanoseconds : LogWorker.syncIntervalNanoseconds)
       }
     }
+    role.leave()
   }
 
   private func drain(_ lastSync: inout UInt64, _ now: UInt64) throws(SiltstoneError) {
@@ -70,6 +80,8 @@ final class LogWorker: Sendable {
 
   func stop() {
     isStopping.store(true, ordering: .releasing)
+    _ = csup_add32(shared.words.upkeep, 1)
+    csup_futex_wake_all(shared.words.upkeep)
     _ = csup_add32(wanted, 1)
     csup_futex_wake_all(wanted)
   }

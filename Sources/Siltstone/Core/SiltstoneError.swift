@@ -7,7 +7,7 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
   public struct Code: Sendable, Hashable, CustomStringConvertible {
     private enum Kind: String, Sendable {
       case invalidArgument, notADatabase, alreadyOpen, unsupportedVersion, corruption, inputOutput, diskFull
-      case permissionDenied, missingFile, closed, readOnly, outOfMemory, wouldReadDisk
+      case permissionDenied, missingFile, closed, readOnly, outOfMemory, unreachableMemory, forked, wouldReadDisk
     }
     private let kind: Kind
     private init(_ kind: Kind) { self.kind = kind }
@@ -16,7 +16,7 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
     public static let invalidArgument = Code(.invalidArgument)
     /// The directory exists, but holds no database (or one of something else).
     public static let notADatabase = Code(.notADatabase)
-    /// Another process, or this one, has the database open. Nothing was touched.
+    /// The database is open already, and one of the two who want it wants it for itself. Nothing was touched.
     public static let alreadyOpen = Code(.alreadyOpen)
     /// A file was written by a newer version of the format than this build can read.
     public static let unsupportedVersion = Code(.unsupportedVersion)
@@ -32,10 +32,15 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
     public static let missingFile = Code(.missingFile)
     /// The database, or the object, was closed before the call.
     public static let closed = Code(.closed)
-    /// A failed sync has made the database read-only until it is reopened.
+    /// A failed sync has made the database read-only until it is reopened, or it was opened for reading only.
     public static let readOnly = Code(.readOnly)
     /// The operating system refused memory.
     public static let outOfMemory = Code(.outOfMemory)
+    /// The processes that have the database open keep memory where this one does not see it: most often in another
+    /// container's `/dev/shm`.
+    public static let unreachableMemory = Code(.unreachableMemory)
+    /// The database belongs to the parent of this process: a child of `fork` must open its own.
+    public static let forked = Code(.forked)
 
     /// A lookup that must not block has met a block that is not cached. Never leaves the engine.
     static let wouldReadDisk = Code(.wouldReadDisk)

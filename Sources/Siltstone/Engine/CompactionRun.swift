@@ -5,6 +5,8 @@ final class CompactionRun: Sendable {
   let plan: CompactionPlan
   /// The version that the plan was picked from: pins its tables.
   let version: Version
+  /// Until it is installed or undone, its tables count as being written.
+  let outputs: OutputFloor.Hold
   let tasks: [CompactionTask]
   let beganNanoseconds: UInt64
   let progress = JobProgress()
@@ -18,9 +20,13 @@ final class CompactionRun: Sendable {
   }
   private let state: Mutex<State>
 
-  init(_ plan: CompactionPlan, version: Version, tasks: [CompactionTask], beganNanoseconds: UInt64) {
+  init(
+    _ plan: CompactionPlan, version: Version, outputs: OutputFloor.Hold, tasks: [CompactionTask],
+    beganNanoseconds: UInt64
+  ) {
     self.plan = plan
     self.version = version
+    self.outputs = outputs
     self.tasks = tasks
     self.beganNanoseconds = beganNanoseconds
     state = Mutex(State(results: Array(repeating: nil, count: tasks.count), unfinished: tasks.count))

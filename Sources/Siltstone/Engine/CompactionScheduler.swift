@@ -1,12 +1,13 @@
 internal import CSupport
 internal import Synchronization
 
-/// The holder of the compaction role: finds what is to be done, shares it out to its workers, and installs what they
-/// made. One lock, held only to decide.
+/// Compaction, while this process holds the role for it: finds what is to be done, shares it out to its workers, and
+/// installs what they made. One lock, held only to decide.
 final class CompactionScheduler: Sendable {
   let workerCount: Int
   private let tree: TreeKeeper
   private let view: CurrentView
+  private let role: Role
   private let picker: CompactionPicker
   private let pacing: Pacing
   private let report: @Sendable (SiltstoneError) -> Void
@@ -20,6 +21,10 @@ final class CompactionScheduler: Sendable {
     var isStopping = false
     /// Compactions by hand that wait for tables: nothing else is begun meanwhile, or they might wait for ever.
     var waitingByHand = 0
+    /// Those, and compactions by hand that are under way: for them the role is kept.
+    var byHand = 0
+    /// Another process asks for the role: nothing is begun but by hand.
+    var makesWay = false
     /// Since when nothing was urgent; 0 while something is.
     var quietSince: UInt64 = 0
     /// Why the last run failed; cleared by the next that succeeds.
@@ -36,11 +41,12 @@ final class CompactionScheduler: Sendable {
   private static let retryNanoseconds: UInt64 = 500_000_000
 
   init(
-    tree: TreeKeeper, view: CurrentView, workerCount: Int, pacing: Pacing,
+    tree: TreeKeeper, view: CurrentView, role: Role, workerCount: Int, pacing: Pacing,
     report: @escaping @Sendable (SiltstoneError) -> Void
   ) {
     self.tree = tree
     self.view = view
+    self.role = role
     self.workerCount = workerCount
     self.pacing = pacing
     self.report = report
@@ -73,8 +79,17 @@ final class CompactionScheduler: Sendable {
   /// may yet be finished in the background.
   func compact(lower: [UInt8]?, upper: [UInt8]?) throws(SiltstoneError) {
     var mine: CompactionRun?
-    state.withLock { $0.waitingByHand += 1 }
-    defer { if mine == nil { state.withLock { $0.waitingByHand -= 1 } } }
+    state.withLock { state in
+      state.waitingByHand += 1
+      state.byHand += 1
+    }
+    defer {
+      state.withLock { state in
+        if mine == nil { state.waitingByHand -= 1 }
+        state.byHand -= 1
+      }
+    }
+    try awaitRole()
     while true {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         if let run = mine {
@@ -90,7 +105,7 @@ final class CompactionScheduler: Sendable {
           monitor.wait()
           return false
         }
-        let version = view.load().version
+        let version = view.peek().version
         let pick = state.withLock { picker.pickManual(version.layout, lower: lower, upper: upper, $0.inFlight) }
         switch pick {
         case .nothingToDo: return true
@@ -105,6 +120,42 @@ final class CompactionScheduler: Sendable {
     }
   }
 
+  /// Returns when this process holds the role, for which another makes way if it must.
+  private func awaitRole() throws(SiltstoneError) {
+    if takeRole() { return }
+    role.want(true)
+    defer { role.want(false) }
+    while !takeRole() {
+      if state.withLock({ $0.isStopping }) { throw SiltstoneError(.closed, "the database is being closed") }
+      monitor.withLock { monitor.wait(nanoseconds: 10_000_000) }
+    }
+  }
+
+  /// Takes the role if nobody has it. The work of whoever had it before is in this process's view then, or undone.
+  private func takeRole() -> Bool {
+    role.take {
+      do throws(SiltstoneError) { try tree.scavenge() } catch { report(error) }
+    }
+  }
+
+  /// Takes the role if it is free and this process is to have it; lets go of it if another asks for it, or nobody here
+  /// needs it any more, and nothing is under way.
+  private func tendRole() {
+    let isBusy = state.withLock { !$0.runs.isEmpty || $0.byHand > 0 }
+    let isWanted = role.isWantedByOthers
+    state.withLock { $0.makesWay = isWanted }
+    if role.isHeld {
+      if !isBusy, isWanted || !role.isOffered { leaveRole() }
+    } else if role.isOffered, !isWanted, !state.withLock({ $0.isStopping }) {
+      _ = takeRole()
+    }
+  }
+
+  private func leaveRole() {
+    // Under the monitor, where plans are begun: none is now.
+    monitor.withLock { if state.withLock({ $0.runs.isEmpty && $0.byHand == 0 }) { role.leave() } }
+  }
+
   private func isRunning(_ run: CompactionRun) -> Bool {
     state.withLock { $0.runs[ObjectIdentifier(run)] != nil }
   }
@@ -115,7 +166,7 @@ final class CompactionScheduler: Sendable {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         let (isRunning, failure, isStopping) = state.withLock { (!$0.runs.isEmpty, $0.failure, $0.isStopping) }
         if let obstacle = state.withLock({ $0.runs.values.lazy.compactMap(\.obstacle).first }) { throw obstacle }
-        if !isRunning && picker.isSettled(view.load().version.layout) { return true }
+        if !isRunning && picker.isSettled(view.peek().version.layout) { return true }
         if isStopping { throw SiltstoneError(.closed, "the database is being closed") }
         if let failure, !isRunning { throw failure }
         monitor.wait(nanoseconds: 50_000_000)
@@ -132,6 +183,7 @@ final class CompactionScheduler: Sendable {
   func run(reserved: Bool) {
     while true {
       tree.reap()  // what the last run pinned
+      tendRole()
       let work = monitor.withLock { () -> (run: CompactionRun, index: Int)? in
         if let work = take(reserved) { return work }
         if !state.withLock({ $0.isStopping }) { monitor.wait(nanoseconds: CompactionScheduler.quietNanoseconds) }
@@ -148,8 +200,8 @@ final class CompactionScheduler: Sendable {
   /// The next task: one that waits, or the first of a new plan. REQUIRES: the monitor.
   private func take(_ reserved: Bool) -> (run: CompactionRun, index: Int)? {
     let now = tree.storage.monotonicNanoseconds()
-    if state.withLock({ $0.isStopping }) { return nil }
-    let version = view.load().version
+    if !role.isHeld || state.withLock({ $0.isStopping }) { return nil }
+    let version = view.peek().version
     let level0 = version.layout.level(0).runs.count
     let avoidsDeep = reserved && level0 * 2 > tree.shape.maxRuns(0, lastLevel: version.layout.lastLevel)
     let waiting = state.withLock { state in
@@ -164,7 +216,7 @@ final class CompactionScheduler: Sendable {
 
   private func pick(_ version: Version, onlyLevelZero: Bool, _ now: UInt64) -> CompactionPlan? {
     state.withLock { state in
-      if state.waitingByHand > 0 || now < state.retryAt { return nil }
+      if state.waitingByHand > 0 || state.makesWay || now < state.retryAt { return nil }
       if let plan = picker.pick(version.layout, state.inFlight, onlyLevelZero: onlyLevelZero) {
         state.quietSince = 0
         return plan
@@ -180,7 +232,7 @@ final class CompactionScheduler: Sendable {
   /// Claims the plan's tables and puts its tasks up for the workers. REQUIRES: the monitor.
   private func begin(_ plan: CompactionPlan, _ version: Version) -> CompactionRun {
     let run = CompactionRun(
-      plan, version: version,
+      plan, version: version, outputs: tree.outputs.begin(),
       tasks: plan.tasks(workers: workerCount, minTaskBytes: CompactionScheduler.minTaskBytes),
       beganNanoseconds: tree.storage.monotonicNanoseconds())
     state.withLock { state in
@@ -248,9 +300,7 @@ final class CompactionScheduler: Sendable {
     let edit = run.plan.edit(outputs: result.outputs, newRun: tree.takeRunID())
     while true {
       do throws(SiltstoneError) {
-        try tree.commit(edit, opened: opened) { old, version in
-          ReadView(active: old.active, sealed: old.sealed, version: version)
-        }
+        try tree.commit(edit, opened: opened)
         return run.obstacle = nil
       } catch {
         report(error)

@@ -1,6 +1,6 @@
 extension Engine {
   func metrics() -> Metrics {
-    let current = view.load()
+    let current = view.peek()
     var metrics = Metrics()
     addWrites(to: &metrics)
     addReads(to: &metrics)
@@ -8,6 +8,7 @@ extension Engine {
     addMemory(to: &metrics)
     metrics.unflushedBytes = current.sealed.reduce(0) { $0 + UInt64($1.usedBytes) }
     metrics.snapshots = snapshots.count
+    metrics.processes = processMetrics()
     metrics.liveLogSegments = segments.liveSegmentCount
     metrics.publishedPosition = shared.published
     metrics.durablePosition = shared.durable
@@ -56,8 +57,8 @@ extension Engine {
     metrics.blockCacheHits = statistics.data.hits + statistics.index.hits + statistics.filter.hits
     metrics.blockCacheMisses = statistics.data.misses + statistics.index.misses + statistics.filter.misses
     metrics.blockCacheBytes = statistics.usageBytes
-    metrics.memtableBytes = pool.totalBytes
-    metrics.memoryBytes = statistics.usageBytes + pool.totalBytes + Int(shared.ringBytes)
+    metrics.memtableBytes = arenas.totalBytes
+    metrics.memoryBytes = statistics.usageBytes + arenas.totalBytes + Int(shared.ringBytes)
     metrics.memoryBudgetBytes = options.memoryBudgetBytes
   }
 }

@@ -7,7 +7,7 @@ extension Engine {
     at snapshot: SnapshotRegistration?
   ) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
     try checkOpen()
-    let present = view.load { shared.published }
+    let present = try view.load { shared.published }
     guard let snapshot else { return present }
     // Asked only now: what is dropped because a snapshot has ended is missing from later views, not from this one.
     if snapshot.hasEnded { throw SiltstoneError(.closed, "the snapshot was closed") }
@@ -98,6 +98,6 @@ extension Engine {
 
   func registerSnapshot() throws(SiltstoneError) -> SnapshotRegistration {
     try checkOpen()
-    return SnapshotRegistration(in: snapshots) { shared.published }
+    return try SnapshotRegistration(in: snapshots) { shared.published }
   }
 }

@@ -4,7 +4,8 @@ extension Engine {
   func verify(_ progress: (String) -> Void) throws(SiltstoneError) -> VerifyReport {
     try checkOpen()
     var report = VerifyReport()
-    let version = view.load().version
+    try tree.follow()
+    let version = try view.load().version
     check("manifest", progress, &report) { () throws(SiltstoneError) in
       try verifyManifest(version)
       return "\(version.layout.tables.count) tables in \(version.layout.runCount) runs"

@@ -1,3 +1,4 @@
+internal import CSupport
 internal import Synchronization
 
 /// One open database: owns every part, starts and ends the background, and is what the public types talk to.
@@ -9,11 +10,12 @@ final class Engine: Sendable {
   let options: Options
   let storage: any Storage
   let shared: SharedState
+  let processes: ProcessTable
   let segments: LogSegments
   let drainer: LogDrainer
   let pipeline: CommitPipeline
   let view: CurrentView
-  let pool: MemtableArenaPool
+  let arenas: ArenaTable
   let cache: BlockCache
   let tree: TreeKeeper
   let flusher: MemtableFlusher
@@ -24,31 +26,49 @@ final class Engine: Sendable {
   let readMeter = ReadMeter()
   let commitMeter = OperationMeter()
 
-  /// Keeps others out for as long as it is held.
+  /// Keeps others out for as long as it is held; nil where they may come in.
   private let exclusive: Mutex<(any FileLock)?>
+  private let compactionRole: Role
   private let logWorker: LogWorker
+  private let follower: Follower
   private let threads = Mutex<[BackgroundThread]>([])
   private let closed = Atomic<Bool>(false)
+  /// In which process it was opened: in a child of that it is of no use.
+  private let forks = csup_fork_count()
 
   init(_ parts: EngineParts) {
     directory = parts.directory
     options = parts.options
-    storage = parts.storage
-    shared = parts.shared
+    storage = parts.common.storage
+    shared = parts.common.shared
+    processes = parts.common.processes
     segments = parts.segments
     drainer = parts.drainer
     pipeline = parts.pipeline
     view = parts.view
-    pool = parts.pool
+    arenas = parts.common.arenas
     cache = parts.cache
     tree = parts.tree
     flusher = parts.flusher
     scheduler = parts.scheduler
     pacing = parts.pacing
-    snapshots = parts.snapshots
-    readQueues = ReadQueues(parts.storage)
+    snapshots = parts.common.snapshots
+    readQueues = ReadQueues(parts.common.storage)
     logWorker = parts.logWorker
     exclusive = Mutex(parts.exclusive)
+    compactionRole = parts.compactionRole
+    let (scheduler, counters, meter, flusher) = (parts.scheduler, parts.pipeline.counters, readMeter, parts.flusher)
+    let handler = parts.options.eventHandler
+    follower = Follower(parts.common, view: parts.view, tree: parts.tree, pacing: parts.pacing) {
+      scheduler.wake()
+    } publish: { slot in
+      csup_store(slot.pointer(to: \.entries_written), counters.entries)
+      csup_store(slot.pointer(to: \.bytes_written), counters.keyValueBytes)
+      csup_store(slot.pointer(to: \.lookups), meter.lookups)
+      csup_store(slot.pointer(to: \.stalled), flusher.stallNanoseconds)
+    } report: { error in
+      handler?(Event.failure(error, of: "background work"))
+    }
   }
 
   @inline(__always)
@@ -57,9 +77,10 @@ final class Engine: Sendable {
   /// Starts the background. REQUIRES: called once.
   func start() throws(SiltstoneError) {
     try threads.withLock { (threads) throws(SiltstoneError) in
-      let (flusher, logWorker, scheduler, storage) = (flusher, logWorker, scheduler, storage)
+      let (flusher, logWorker, scheduler, follower, storage) = (flusher, logWorker, scheduler, follower, storage)
       threads.append(try BackgroundThread("silt-flush") { flusher.run() })
       threads.append(try BackgroundThread("silt-log") { logWorker.run(storage) })
+      threads.append(try BackgroundThread("silt-follow") { follower.run() })
       for number in 0..<scheduler.workerCount {
         let reserved = number > 0 && number == scheduler.workerCount - 1
         threads.append(try BackgroundThread("silt-compact-\(number)") { scheduler.run(reserved: reserved) })
@@ -67,24 +88,34 @@ final class Engine: Sendable {
     }
   }
 
-  /// Ends the background, makes the log whole and durable, and lets go of the directory. Memtables are not flushed: the
-  /// log has what they hold.
+  /// Ends the background, makes the log durable, and lets go of the directory; the last one to leave makes the log
+  /// whole and says so. Memtables are not flushed: the log has what they hold. In a child of fork nothing is done: what
+  /// it could end is its parent's.
   func close() throws(SiltstoneError) {
+    if forks != csup_fork_count() { return }
     if closed.exchange(true, ordering: .acquiringAndReleasing) { return }
     pipeline.close()
     flusher.stop()
     scheduler.stop()
     logWorker.stop()
+    follower.stop()
     threads.withLock { threads in
       for thread in threads { thread.join() }
       threads.removeAll()
     }
+    compactionRole.leave()
+    defer { exclusive.withLock { $0 = nil } }
+    let turn = Result { () throws(SiltstoneError) in try Opening.takeTurn(storage) }
     defer {
       tree.close()
-      exclusive.withLock { $0 = nil }
+      processes.leave()
+      withExtendedLifetime(turn) {}
     }
     try drainer.end()
-    if shared.failed == 0 { try shared.end() }
+    if case .success = turn, !processes.hasOthers {
+      if shared.failed == 0 { try shared.end() }
+      try ArenaTable.removeAll(storage, tree.creation.database)
+    }
   }
 
   // MARK: - Housekeeping on demand
@@ -94,23 +125,31 @@ final class Engine: Sendable {
     try report { () throws(SiltstoneError) in
       try pipeline.seal()
       try flusher.drain()
+      try tree.follow()
     }
   }
 
   func compact(_ range: KeyRange) throws(SiltstoneError) {
     try flush()
     if range.isEmpty { return }
+    try tree.follow()
     try report { () throws(SiltstoneError) in try scheduler.compact(lower: range.lower, upper: range.upper) }
   }
 
   func waitForCompaction() throws(SiltstoneError) {
     try checkOpen()
     try flusher.drain()
+    try tree.follow()
     try report { () throws(SiltstoneError) in try scheduler.waitUntilIdle() }
   }
 
   @inline(__always)
   func checkOpen() throws(SiltstoneError) {
     if isClosed { throw SiltstoneError(.closed, "the database was closed") }
+    if forks != csup_fork_count() { throw Engine.forked }
+  }
+
+  private static var forked: SiltstoneError {
+    SiltstoneError(.forked, "the database belongs to the parent of this process; open it again here")
   }
 }

@@ -2,19 +2,17 @@
 struct EngineParts {
   let directory: String
   let options: Options
-  let storage: any Storage
-  let exclusive: any FileLock
-  let shared: SharedState
+  let exclusive: (any FileLock)?
+  let common: SharedParts
   let segments: LogSegments
   let drainer: LogDrainer
   let pipeline: CommitPipeline
   let view: CurrentView
-  let pool: MemtableArenaPool
   let cache: BlockCache
   let tree: TreeKeeper
   let flusher: MemtableFlusher
   let scheduler: CompactionScheduler
+  let compactionRole: Role
   let pacing: Pacing
-  let snapshots: SnapshotList
   let logWorker: LogWorker
 }

@@ -56,7 +56,7 @@ final class Pacing: Sendable {
   /// Sets the price by the debt of now. Returns whether there is a price, so that the caller comes back soon.
   @discardableResult
   func update() -> Bool {
-    let current = view.load()
+    let current = view.peek()
     let used = current.sealed.reduce(current.active.usedBytes) { $0 + $1.usedBytes }
     let debt = picker.debt(
       current.version.layout, memtableFraction: Double(used) / memtableBudgetBytes,

@@ -1,29 +1,53 @@
 internal import Synchronization
 
-/// The positions that somebody reads at. Flush and compaction keep, for each of them, what it sees.
+/// The positions that somebody in this process reads at, each registered in the table of all processes. Flush and
+/// compaction keep, for each of them, what it sees.
 final class SnapshotList: Sendable {
-  private let positions = Mutex<[LogPosition: Int]>([:])
+  private let table: SnapshotTable
+  private struct Entry {
+    var index: Int
+    var count: Int
+  }
+  private let positions = Mutex<[LogPosition: Entry]>([:])
 
-  /// Registers the present, and returns it. `present` is read under the list's lock: a job that takes the list before
-  /// sees only older entries, all of which this snapshot sees too; one that takes it later finds the snapshot in it.
-  func acquire(_ present: () -> LogPosition) -> LogPosition {
-    positions.withLock { positions in
-      let position = present()
-      positions[position, default: 0] += 1
+  init(_ table: SnapshotTable) { self.table = table }
+
+  /// Registers the present, and returns it.
+  func acquire(_ present: () -> LogPosition) throws(SiltstoneError) -> LogPosition {
+    try positions.withLock { (positions) throws(SiltstoneError) in
+      // Under the lock, and registered already: whatever comes after the present comes after its registration.
+      let now = present()
+      if positions[now] != nil {
+        positions[now]?.count += 1
+        return now
+      }
+      guard let (index, position) = table.acquire(present) else {
+        throw SiltstoneError(.outOfMemory, "there are \(SnapshotTable.capacity) snapshots, which is the limit")
+      }
+      if positions[position] != nil {
+        positions[position]?.count += 1
+        table.release(index)
+      } else {
+        positions[position] = Entry(index: index, count: 1)
+      }
       return position
     }
   }
 
   func release(_ position: LogPosition) {
     positions.withLock { positions in
-      guard let count = positions[position] else { preconditionFailure("a snapshot is released once") }
-      positions[position] = count == 1 ? nil : count - 1
+      guard let entry = positions[position] else { preconditionFailure("a snapshot is released once") }
+      positions[position] = entry.count == 1 ? nil : Entry(index: entry.index, count: entry.count - 1)
+      if entry.count == 1 { table.release(entry.index) }
     }
   }
 
-  /// Ascending, without repeats.
-  func sorted() -> [LogPosition] { positions.withLock { $0.keys.sorted() } }
+  /// Those of all processes, ascending, without repeats.
+  func sorted() -> [LogPosition] { table.sorted() }
+  var oldest: LogPosition? { table.sorted().first }
 
-  var count: Int { positions.withLock { $0.values.reduce(0, +) } }
-  var oldest: LogPosition? { positions.withLock { $0.keys.min() } }
+  func positions(ofSlot slot: Int) -> [LogPosition] { table.positions(ofSlot: slot) }
+
+  /// Those of this process.
+  var count: Int { positions.withLock { $0.values.reduce(0) { $0 + $1.count } } }
 }

@@ -6,9 +6,9 @@ final class SnapshotRegistration: Sendable {
   private let list: SnapshotList
   private let ended = Atomic<Bool>(false)
 
-  init(in list: SnapshotList, _ present: () -> LogPosition) {
+  init(in list: SnapshotList, _ present: () -> LogPosition) throws(SiltstoneError) {
     self.list = list
-    position = list.acquire(present)
+    position = try list.acquire(present)
   }
 
   deinit { end() }

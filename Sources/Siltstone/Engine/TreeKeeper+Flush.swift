@@ -6,6 +6,8 @@ struct PendingFlush {
   let edit: VersionEdit
   let opened: [Table]
   let result: JobResult
+  /// Until the edit is done, its tables count as being written.
+  let outputs: OutputFloor.Hold
   let beganNanoseconds: UInt64
 }
 
@@ -26,15 +28,13 @@ extension TreeKeeper {
   func flush(_ memtable: Memtable, end: LogPosition) throws(SiltstoneError) -> UInt64 {
     let pending: PendingFlush
     if let unfinished = unfinishedFlush.withLock({ $0 }) {
-      assert(unfinished.memtable === memtable, "memtables are flushed one after the other")
+      assert(unfinished.memtable.serial == memtable.serial, "memtables are flushed one after the other")
       pending = unfinished
     } else {
       pending = try write(memtable, end: end)
       unfinishedFlush.withLock { $0 = pending }
     }
-    try commit(pending.edit, opened: pending.opened) { old, version in
-      ReadView(active: old.active, sealed: old.sealed.filter { $0 !== memtable }, version: version)
-    }
+    try commit(pending.edit, opened: pending.opened, flushed: memtable.serial)
     unfinishedFlush.withLock { $0 = nil }
     let duration = storage.monotonicNanoseconds() - pending.beganNanoseconds
     announce(pending.result, duration)
@@ -43,13 +43,15 @@ extension TreeKeeper {
 
   private func write(_ memtable: Memtable, end: LogPosition) throws(SiltstoneError) -> PendingFlush {
     let begin = storage.monotonicNanoseconds()
+    let hold = outputs.begin()
     var job = FlushJob(
-      MemtableCursor(memtable), layout: view.load().version.layout, shape: shape,
+      MemtableCursor(memtable), layout: view.peek().version.layout, shape: shape,
       context: jobContext(Cancellation()))
     let result = try job.run()
+    KillPoint.reach(.tableWritten)
     return PendingFlush(
       memtable: memtable, edit: .flush(result.outputs, run: takeRunID(), logStart: end),
-      opened: try open(result.outputs), result: result, beganNanoseconds: begin)
+      opened: try open(result.outputs), result: result, outputs: hold, beganNanoseconds: begin)
   }
 
   private func announce(_ result: JobResult, _ duration: UInt64) {

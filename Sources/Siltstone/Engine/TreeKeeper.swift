@@ -1,25 +1,28 @@
+internal import CSupport
 internal import Synchronization
 
-/// Owns the manifest: every change of the tree is committed here, one at a time, and then shown to readers. Flushes and
-/// compactions do their work elsewhere and bring the result as an edit.
+/// This process's part in the tree: commits its changes to the manifest, one at a time among all processes, shows them,
+/// and follows those of others. Flushes and compactions do their work elsewhere and bring the result as an edit.
 final class TreeKeeper: Sendable {
   let storage: any Storage
+  let shared: SharedState
+  let processes: ProcessTable
+  let arenas: ArenaTable
+  let pins: GenerationPins
   let cache: BlockCache
   let view: CurrentView
   let snapshots: SnapshotList
   let shape: CompactionShape
   let options: Options
   let creation: VersionEdit.Creation
-  private let reaper: TableReaper
+  let reaper: TableReaper
+  let outputs: OutputFloor
   private let manifest: Mutex<Manifest>
-  private let nextFileNumber: Atomic<UInt64>
-  private let nextRunID: Atomic<UInt64>
-  private let logStartPosition: Atomic<UInt64>
   private let workDone = Mutex(Work())
   /// A flush whose edit could not be committed: it is on disk or not, so that very edit must be tried again.
   let unfinishedFlush = Mutex<PendingFlush?>(nil)
 
-  /// What flushes and compactions have done since the database was opened.
+  /// What flushes and compactions have done since the database was opened, in this process.
   struct Work: Sendable {
     var flushes: UInt64 = 0
     var flushBytesWritten: UInt64 = 0
@@ -30,61 +33,170 @@ final class TreeKeeper: Sendable {
   }
 
   init(
-    storage: any Storage, manifest: consuming Manifest, cache: BlockCache, reaper: TableReaper, view: CurrentView,
-    snapshots: SnapshotList, options: Options
-  ) throws(SiltstoneError) {
-    self.storage = storage
+    _ parts: SharedParts, manifest: consuming Manifest, cache: BlockCache, reaper: TableReaper, view: CurrentView,
+    options: Options
+  ) {
+    storage = parts.storage
+    shared = parts.shared
+    processes = parts.processes
+    arenas = parts.arenas
+    pins = parts.pins
+    snapshots = parts.snapshots
     self.cache = cache
     self.view = view
-    self.snapshots = snapshots
     self.options = options
     self.reaper = reaper
+    outputs = OutputFloor(shared: parts.shared, processes: parts.processes)
     shape = options.shape
     creation = manifest.state.creation
-    // A crash may have left tables that the manifest never heard of. They are removed only when recovery has succeeded,
-    // and recovery itself may have to flush: it must not run into them.
-    let leftOver = try storage.list().compactMap { TableFile.number($0) }.max() ?? 0
-    nextFileNumber = Atomic(max(manifest.state.nextFileNumber, leftOver + 1))
-    nextRunID = Atomic(manifest.state.nextRunID)
-    logStartPosition = Atomic(manifest.state.logStart)
     self.manifest = Mutex(manifest)
   }
 
   /// Everything before is in tables.
-  var logStart: LogPosition { logStartPosition.load(ordering: .acquiring) }
+  var logStart: LogPosition { shared.logStart }
   var work: Work { workDone.withLock { $0 } }
   func note(_ change: (inout Work) -> Void) { workDone.withLock { change(&$0) } }
 
   /// Numbers that were never used before. One that is taken and not used is lost, which does no harm.
-  func takeFileNumber() -> UInt64 { nextFileNumber.add(1, ordering: .relaxed).oldValue }
-  func takeRunID() -> UInt64 { nextRunID.add(1, ordering: .relaxed).oldValue }
+  func takeFileNumber() -> UInt64 { csup_add(shared.words.nextTable, 1) }
+  func takeRunID() -> UInt64 { csup_add(shared.words.nextRun, 1) }
 
-  /// Makes `edit` durable, then current. `opened` has every table that the edit adds and the tree did not have.
+  // MARK: - Committing
+
+  /// Makes `edit` durable, then current for all processes. `opened` has every table that the edit adds and the tree did
+  /// not have.
   ///
-  /// - Parameter change: makes the new view from the old one and the new version.
+  /// - Parameter flushed: the number of the memtable that the edit puts into tables, if it does.
   /// - Throws: what the manifest throws. Nothing has changed for readers then, and the same edit can be tried again.
-  func commit(
-    _ edit: VersionEdit, opened: [Table], _ change: (ReadView, Version) -> ReadView
-  ) throws(SiltstoneError) {
-    var edit = edit
+  func commit(_ edit: VersionEdit, opened: [Table], flushed: UInt64? = nil) throws(SiltstoneError) {
     try manifest.withLock { (manifest) throws(SiltstoneError) in
-      // Read under the lock, so that they never go back from one edit to the next.
-      edit.nextFileNumber = nextFileNumber.load(ordering: .relaxed)
-      edit.nextRunID = nextRunID.load(ordering: .relaxed)
-      try manifest.commit(edit)
-      // Only here do versions change, so the one to build on can be taken before the view's own lock.
-      let version = view.load().version.applying(edit, opened: opened)
-      view.update { old in change(old, version) }
-      if let position = edit.logStart { logStartPosition.store(position, ordering: .releasing) }
+      try withManifestLock(&manifest) { (manifest) throws(SiltstoneError) in
+        try commitHolding(edit, &manifest, flushed)
+      }
+      do throws(SiltstoneError) { try follow(&manifest, opened) } catch {
+        // The edit is done, whether this process can already see it or not: the next look tries again.
+        options.eventHandler?(Event.failure(error, of: "following the tree"))
+      }
     }
+    shared.announceChange()
     reap()
   }
+
+  /// Runs `body` as the only one among all processes who may change the tree, with the manifest as it is now and all
+  /// that a process which died in here left half done settled.
+  private func withManifestLock(
+    _ manifest: inout Manifest, _ body: (inout Manifest) throws(SiltstoneError) -> Void
+  ) throws(SiltstoneError) {
+    if csup_lock_acquire(shared.words.manifestLock) == CSUP_LOCK_BROKEN {
+      throw SiltstoneError(.corruption, "the manifest lock is broken", file: SharedState.fileName)
+    }
+    defer { csup_lock_release(shared.words.manifestLock) }
+    try manifest.catchUp(to: shared.manifestEnd)
+    if shared.generation & 1 == 1 { show(nil, manifest.state.logStart) }
+    try body(&manifest)
+  }
+
+  private func commitHolding(
+    _ edit: VersionEdit, _ manifest: inout Manifest, _ flushed: UInt64?
+  ) throws(SiltstoneError) {
+    var edit = edit
+    edit.nextFileNumber = csup_load(shared.words.nextTable)
+    edit.nextRunID = csup_load(shared.words.nextRun)
+    // What was written before and never shown, because its writer failed or died, must not come to life behind this.
+    if csup_load32(shared.words.manifestUncertain) != SharedState.ManifestDoubt.none { manifest.distrustFile() }
+    csup_store32(shared.words.manifestUncertain, SharedState.ManifestDoubt.edit)
+    KillPoint.reach(.editUncertain)
+    try manifest.commit(edit)
+    let end = SharedState.ManifestEnd(number: manifest.number, offset: manifest.position)
+    guard end.isPossible else { throw SiltstoneError(.invalidArgument, "the manifest's numbers are used up") }
+    show(end, manifest.state.logStart, flushed: flushed)
+    csup_store32(shared.words.manifestUncertain, SharedState.ManifestDoubt.none)
+    KillPoint.reach(.editDone)
+    manifest.removeOthers()
+  }
+
+  /// Makes a new generation of what there is to read from; or finishes one, if the generation is odd. The manifest
+  /// comes first and the memtables that are now in it go after that, so that a reader who looks in the other order
+  /// misses nothing. REQUIRES: the manifest lock.
+  private func show(_ end: SharedState.ManifestEnd?, _ logStart: LogPosition, flushed: UInt64? = nil) {
+    let next = (shared.generation | 1) + 1
+    csup_store(shared.words.generation, next - 1)
+    csup_fence()
+    KillPoint.reach(.generationOdd)
+    if let end { csup_store(shared.words.manifestEnd, end.word) }
+    csup_store(shared.words.logStart, logStart)
+    KillPoint.reach(.editShown)
+    csup_store(shared.words.flushed, max(flushed ?? 0, arenas.newestBefore(logStart), shared.flushedSerial))
+    KillPoint.reach(.flushedShown)
+    arenas.retire(next)
+    csup_store(shared.words.generation, next)
+    csup_fence()
+  }
+
+  /// Until it is settled, the manifest on disk may name what has been removed.
+  private var hasUncertainEdit: Bool {
+    csup_load32(shared.words.manifestUncertain) == SharedState.ManifestDoubt.edit
+  }
+
+  /// Settles what a process that died may have left of an edit, so that files can be deleted again.
+  func settle() throws(SiltstoneError) {
+    try manifest.withLock { (manifest) throws(SiltstoneError) in
+      try withManifestLock(&manifest) { (manifest) throws(SiltstoneError) in
+        if hasUncertainEdit { try commitHolding(VersionEdit(), &manifest, nil) }
+      }
+    }
+  }
+
+  // MARK: - Following
+
+  /// Brings this process's view up to date with the tree.
+  func follow() throws(SiltstoneError) {
+    if view.peek().version.generation == shared.generation { return }
+    try manifest.withLock { (manifest) throws(SiltstoneError) in try follow(&manifest, []) }
+  }
+
+  private func follow(_ manifest: inout Manifest, _ opened: [Table]) throws(SiltstoneError) {
+    var opened = opened
+    while true {
+      let old = view.peek().version
+      let pin = pins.pinCurrent { shared.generation }
+      if pin.generation == old.generation { return }
+      if pin.generation & 1 == 1 {
+        // It is being changed at this moment, or its changer died at it.
+        try withManifestLock(&manifest) { (_) in }
+        continue
+      }
+      let flushed = shared.flushedSerial
+      let end = shared.manifestEnd
+      if shared.generation != pin.generation { continue }
+      do throws(SiltstoneError) { try manifest.catchUp(to: end) } catch {
+        if shared.manifestEnd != end { continue }
+        throw error
+      }
+      let layout = manifest.state.layout
+      for metadata in layout.tables where !old.has(metadata.number) {
+        if opened.contains(where: { $0.metadata.number == metadata.number }) { continue }
+        opened.append(try Table(storage: storage, metadata: metadata, cache: cache))
+      }
+      let version = old.becoming(layout, opened: opened, pin: pin)
+      if try view.install(version, flushed: flushed, pin: pin) {
+        reaper.note(version.tableNumbers.filter { !old.has($0) }, bornIn: old.generation + 1)
+        reaper.condemn(old.tableNumbers.filter { !version.has($0) }, endedBy: pin.generation)
+        csup_store(processes.ownSlot.pointer(to: \.view_generation), pin.generation)
+        return
+      }
+    }
+  }
+
+  // MARK: - Deleting
 
   /// Deletes table files that nothing needs any more. What fails now is tried again after the next change.
   func reap() {
     manifest.withLock { manifest in
-      if manifest.hasUncertainEdit { return }
-      do throws(SiltstoneError) { try reaper.reap() } catch {
+      if hasUncertainEdit || !shared.isWritable { return }
+      do throws(SiltstoneError) {
+        try reaper.reap { processes.nobodyReads(from: $0) }
+      } catch {
         options.eventHandler?(Event.failure(error, of: "removing an old table"))
       }
     }
@@ -98,11 +210,31 @@ final class TreeKeeper: Sendable {
     }
   }
 
+  /// Takes up what processes that died have left: files that no edit will ever name, and tables that only they knew to
+  /// be superfluous. They go when nobody reads from a generation that may have named them.
+  func scavenge() throws(SiltstoneError) {
+    // In this order: a table that is there and has a number below the floor is named by now, or never will be.
+    let there = try storage.list().compactMap { TableFile.number($0) }
+    let next = csup_load(shared.words.nextTable)
+    let floor = processes.lowestTableInProgress ?? next
+    try settle()
+    try follow()
+    let version = view.peek().version
+    let unnamed = there.filter { $0 < floor && !version.has($0) && !reaper.isCondemned($0) }
+    reaper.condemn(unnamed, endedBy: version.generation)
+    arenas.tidy()
+    reap()
+  }
+
+  // MARK: - Others
+
   /// Reads the manifest back from the disk. Under its lock, since a commit may put another file in its place.
   func verifyManifest() throws(SiltstoneError) {
-    try manifest.withLock { (_) throws(SiltstoneError) in
-      var recovered = Manifest.Recovered(fileName: "")
-      _ = try Manifest.recover(storage, &recovered)
+    try manifest.withLock { (manifest) throws(SiltstoneError) in
+      try withManifestLock(&manifest) { (_) throws(SiltstoneError) in
+        var recovered = Manifest.Recovered(fileName: "")
+        _ = try Manifest.recover(storage, &recovered)
+      }
     }
   }
 

@@ -9,21 +9,27 @@ struct MemtableCursor: ~Copyable, EntryCursor {
 
   init(_ memtable: Memtable) {
     self.memtable = memtable
-    csup_memtable_cursor_init(&cursor, memtable.list)
+    csup_memtable_cursor_init(&cursor, memtable.list, memtable.sizeBytes)
   }
 
   var key: ByteView { ByteView(cursor.entry.key, Int(cursor.entry.key_length)) }
   var trailer: KeyTrailer { KeyTrailer(rawValue: cursor.entry.trailer) }
   var value: ByteView { ByteView(cursor.entry.value, Int(cursor.entry.value_length)) }
 
-  mutating func seekToFirst() { isValid = csup_memtable_cursor_first(&cursor) }
-  mutating func seekToLast() { isValid = csup_memtable_cursor_last(&cursor) }
-  mutating func seek(_ key: ByteView, _ trailer: KeyTrailer) {
-    isValid = csup_memtable_cursor_seek(&cursor, key.base, UInt32(key.count), trailer.rawValue)
+  mutating func seekToFirst() throws(SiltstoneError) { try settle(csup_memtable_cursor_first(&cursor)) }
+  mutating func seekToLast() throws(SiltstoneError) { try settle(csup_memtable_cursor_last(&cursor)) }
+  mutating func seek(_ key: ByteView, _ trailer: KeyTrailer) throws(SiltstoneError) {
+    try settle(csup_memtable_cursor_seek(&cursor, key.base, UInt32(key.count), trailer.rawValue))
   }
-  mutating func seekBefore(_ key: ByteView, _ trailer: KeyTrailer) {
-    isValid = csup_memtable_cursor_seek_before(&cursor, key.base, UInt32(key.count), trailer.rawValue)
+  mutating func seekBefore(_ key: ByteView, _ trailer: KeyTrailer) throws(SiltstoneError) {
+    try settle(csup_memtable_cursor_seek_before(&cursor, key.base, UInt32(key.count), trailer.rawValue))
   }
-  mutating func next() { isValid = csup_memtable_cursor_next(&cursor) }
-  mutating func previous() { isValid = csup_memtable_cursor_previous(&cursor) }
+  mutating func next() throws(SiltstoneError) { try settle(csup_memtable_cursor_next(&cursor)) }
+  mutating func previous() throws(SiltstoneError) { try settle(csup_memtable_cursor_previous(&cursor)) }
+
+  @inline(__always)
+  private mutating func settle(_ isPositioned: Bool) throws(SiltstoneError) {
+    isValid = isPositioned
+    if !isPositioned, cursor.damaged { throw memtable.damaged }
+  }
 }

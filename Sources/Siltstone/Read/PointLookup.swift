@@ -23,8 +23,10 @@ extension ReadView {
   func lookUp<Observer: LookupObserver>(
     _ key: ByteView, at position: LogPosition, into result: inout LookupResult, _ observer: inout Observer
   ) throws(SiltstoneError) {
-    if probe(active, isActive: true, key, position, &result, &observer) { return }
-    for memtable in sealed where probe(memtable, isActive: false, key, position, &result, &observer) { return }
+    if try probe(active, isActive: true, key, position, &result, &observer) { return }
+    for memtable in sealed {
+      if try probe(memtable, isActive: false, key, position, &result, &observer) { return }
+    }
     let hash = KeyHash.of(key)
     for (number, level) in version.levels.enumerated() {
       for run in level.runs {
@@ -43,8 +45,8 @@ extension ReadView {
   private func probe<Observer: LookupObserver>(
     _ memtable: Memtable, isActive: Bool, _ key: ByteView, _ position: LogPosition, _ result: inout LookupResult,
     _ observer: inout Observer
-  ) -> Bool {
-    if let (trailer, value) = memtable.get(key, snapshot: position) {
+  ) throws(SiltstoneError) -> Bool {
+    if let (trailer, value) = try memtable.get(key, snapshot: position) {
       // The memtable is pinned by this view.
       if trailer.isPut { result.setFound(value, trailer) } else { result.setDeleted(trailer) }
     }

@@ -2,57 +2,123 @@ internal import Synchronization
 
 /// Everything a read must look at, newest first, as of one moment: the memtable that fills, those that wait for
 /// their flush, and a version of the tree. Immutable; pinned by reference. What a view refers to stays readable for
-/// as long as the view lives, whatever is flushed, compacted or deleted meanwhile.
+/// as long as the view lives, whatever is flushed, compacted or deleted meanwhile, and by whatever process.
 final class ReadView: Sendable {
   let active: Memtable
   /// Newest first.
   let sealed: [Memtable]
   let version: Version
+  /// What keeps the memtables, as the version's own pin keeps its tables.
+  fileprivate let pins: [GenerationPin]
 
-  init(active: Memtable, sealed: [Memtable], version: Version) {
+  init(active: Memtable, sealed: [Memtable], version: Version, pins: [GenerationPin] = []) {
     self.active = active
     self.sealed = sealed
     self.version = version
+    self.pins = pins
   }
+
+  fileprivate var memtables: [Memtable] { [active] + sealed }
 }
 
-/// The current view, and how a reader pairs it with a position.
+/// This process's view of what all processes share, and how a reader pairs it with a position.
+///
+/// A read compares one word of SHARED, the number of the memtable that fills. Only when that moved is the view behind
+/// what was acknowledged: then the reader takes the new memtables into it. That the tree changed is no reason to hurry:
+/// the older view holds the same entries, pinned. So the tree is followed in the background, and a reader never waits
+/// for tables to be opened, unless a whole memtable was filled and flushed before it looked.
 final class CurrentView: Sendable {
-  private struct State {
-    var view: ReadView
-    var generation: UInt64 = 0
+  private let shared: SharedState
+  private let arenas: ArenaTable
+  private let pins: GenerationPins
+  private let state: Mutex<ReadView>
+  /// Held while a new view is put together.
+  private let following = Mutex(())
+  private let treeFollower = Mutex<(@Sendable () throws(SiltstoneError) -> Void)?>(nil)
+
+  init(_ view: ReadView, shared: SharedState, arenas: ArenaTable, pins: GenerationPins) {
+    state = Mutex(view)
+    self.shared = shared
+    self.arenas = arenas
+    self.pins = pins
   }
-  private let state: Mutex<State>
-  private let generation = Atomic<UInt64>(0)
 
-  init(_ view: ReadView) { state = Mutex(State(view: view)) }
-
-  func load() -> ReadView { state.withLock { $0.view } }
-
-  /// Replaces the view. Readers that hold the old one keep it.
-  func update(_ change: (ReadView) -> ReadView) {
-    let old = state.withLock { state in
-      let old = state.view
-      state.view = change(old)
-      state.generation &+= 1
-      generation.store(state.generation, ordering: .sequentiallyConsistent)
-      return old
-    }
-    // Let go of out here: memory to unmap and files to close may go with it, and readers wait for the lock.
-    withExtendedLifetime(old) {}
+  /// How the view gets the newest version of the tree. Set once.
+  func followTree(with body: @escaping @Sendable () throws(SiltstoneError) -> Void) {
+    treeFollower.withLock { $0 = body }
   }
+
+  /// The view as it is, which may be behind.
+  func peek() -> ReadView { state.withLock { $0 } }
+
+  /// A view that has all that was acknowledged before the call.
+  func load() throws(SiltstoneError) -> ReadView { try load { 0 }.view }
 
   /// A view together with a position that it can serve.
   ///
   /// Taken one after the other, the two could miss each other: a position from before a compaction that dropped what
-  /// it sees, or a view from before a memtable that it needs. Each such change replaces the view, so if the view did
-  /// not change while `position` was read, they fit.
+  /// it sees, or a view from before a memtable that it needs. So the position is read after the view, and the view
+  /// must still have the memtable that fills when that is done.
   @inline(__always)
-  func load(at position: () -> LogPosition) -> (view: ReadView, position: LogPosition) {
+  func load(at position: () -> LogPosition) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
     while true {
-      let (view, before) = state.withLock { ($0.view, $0.generation) }
+      let view = peek()
       let now = position()
-      if generation.load(ordering: .sequentiallyConsistent) == before { return (view, now) }
+      if view.active.serial == shared.activeSerial { return (view, now) }
+      try follow()
     }
+  }
+
+  /// Takes the memtables into the view that it has not got.
+  @inline(never)
+  func follow() throws(SiltstoneError) {
+    let isDone = try following.withLock { (_) throws(SiltstoneError) -> Bool in
+      while true {
+        let old = peek()
+        let pin = pins.pinCurrent { shared.generation }
+        let flushed = shared.flushedSerial
+        let active = shared.active
+        if old.active.serial == active.serial { return true }
+        // What is in tables already may be gone.
+        if flushed > old.active.serial { return false }
+        let newer = try arenas.memtables(after: old.active.serial, through: active)
+        if shared.generation != pin.generation { continue }
+        guard let newer, let newest = newer.first else { return false }
+        // What went into tables since the old view was taken is kept by its pins alone.
+        let kept = old.memtables.contains { $0.serial <= flushed } ? old.pins + [pin] : [pin]
+        replace(
+          ReadView(
+            active: newest, sealed: Array(newer.dropFirst()) + old.memtables, version: old.version, pins: kept))
+        return true
+      }
+    }
+    if !isDone, let body = treeFollower.withLock({ $0 }) { try body() }
+  }
+
+  /// Puts a new version into the view, and takes out the memtables up to number `flushed`, which are in it.
+  ///
+  /// - Returns: false if the generation that `pin` holds is past, and the caller has to look again.
+  func install(_ version: Version, flushed: UInt64, pin: GenerationPin) throws(SiltstoneError) -> Bool {
+    try following.withLock { (_) throws(SiltstoneError) -> Bool in
+      let old = peek()
+      let active = shared.active
+      let behind = max(flushed, old.active.serial)
+      let newer = behind < active.serial ? try arenas.memtables(after: behind, through: active) : []
+      guard let newer, shared.generation == pin.generation else { return false }
+      let memtables = newer + old.memtables.filter { $0.serial > flushed }
+      guard let newest = memtables.first else { return false }
+      replace(ReadView(active: newest, sealed: Array(memtables.dropFirst()), version: version, pins: [pin]))
+      return true
+    }
+  }
+
+  private func replace(_ view: ReadView) {
+    let old = state.withLock { state in
+      let old = state
+      state = view
+      return old
+    }
+    // Let go of out here: memory to unmap and files to close may go with it, and readers wait for the lock.
+    withExtendedLifetime(old) {}
   }
 }

@@ -36,21 +36,21 @@ struct ViewSource: ~Copyable, EntryCursor {
   var value: ByteView { memtable?.pointee.value ?? run.pointee.value }
 
   mutating func seekToFirst() throws(SiltstoneError) {
-    if let memtable { memtable.pointee.seekToFirst() } else { try run.pointee.seekToFirst() }
+    if let memtable { try memtable.pointee.seekToFirst() } else { try run.pointee.seekToFirst() }
   }
   mutating func seekToLast() throws(SiltstoneError) {
-    if let memtable { memtable.pointee.seekToLast() } else { try run.pointee.seekToLast() }
+    if let memtable { try memtable.pointee.seekToLast() } else { try run.pointee.seekToLast() }
   }
   mutating func seek(_ key: ByteView, _ trailer: KeyTrailer) throws(SiltstoneError) {
-    if let memtable { memtable.pointee.seek(key, trailer) } else { try run.pointee.seek(key, trailer) }
+    if let memtable { try memtable.pointee.seek(key, trailer) } else { try run.pointee.seek(key, trailer) }
   }
   mutating func seekBefore(_ key: ByteView, _ trailer: KeyTrailer) throws(SiltstoneError) {
-    if let memtable { memtable.pointee.seekBefore(key, trailer) } else { try run.pointee.seekBefore(key, trailer) }
+    if let memtable { try memtable.pointee.seekBefore(key, trailer) } else { try run.pointee.seekBefore(key, trailer) }
   }
   mutating func next() throws(SiltstoneError) {
-    if let memtable { memtable.pointee.next() } else { try run.pointee.next() }
+    if let memtable { try memtable.pointee.next() } else { try run.pointee.next() }
   }
   mutating func previous() throws(SiltstoneError) {
-    if let memtable { memtable.pointee.previous() } else { try run.pointee.previous() }
+    if let memtable { try memtable.pointee.previous() } else { try run.pointee.previous() }
   }
 }

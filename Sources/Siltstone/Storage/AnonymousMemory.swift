@@ -4,9 +4,10 @@ internal import Synchronization
 
 /// Private memory for an arena, in huge pages where the system has them. Faulted in piece by piece ahead of its use, so
 /// that neither opening a database nor an insert pays for it, and kept faulted in for life.
-final class AnonymousMemory: Sendable {
+final class AnonymousMemory: SharedMemory {
   nonisolated(unsafe) let base: UnsafeMutableRawPointer  // plain memory; whoever shares it orders the accesses
   let sizeBytes: Int
+  let identity = MemoryIdentity.process
   private let populatedBytes = Atomic<Int>(0)
 
   /// One piece takes a few milliseconds at the worst.
@@ -22,7 +23,10 @@ final class AnonymousMemory: Sendable {
 
   deinit { csup_unmap(base, sizeBytes) }
 
-  /// Faults in what is not yet below `end`, changing nothing; safe beside any use of the memory. One caller at a time.
+  /// The system has promised all of it.
+  func reserve(_ range: Range<Int>) throws(SiltstoneError) {}
+
+  /// REQUIRES: one caller at a time.
   func populate(upTo end: Int) {
     var done = populatedBytes.load(ordering: .relaxed)
     while done < min(end, sizeBytes) {

@@ -13,7 +13,7 @@ final class DiskStorage: Storage {
   }
 
   let path: String
-  private let directory: Int32
+  let directory: Int32
   private let usesURing: Bool
   /// Cleared for good once the file system refuses `O_DIRECT`.
   private let usesDirect: Atomic<Bool>
@@ -103,7 +103,9 @@ final class DiskStorage: Storage {
     }
   }
 
-  func list() throws(SiltstoneError) -> [String] {
+  func list() throws(SiltstoneError) -> [String] { try list(below: directory) }
+
+  func list(below directory: Int32) throws(SiltstoneError) -> [String] {
     // A descriptor of its own: the place in a listing belongs to the description.
     let descriptor = retryingInterrupts { csup_open_at(directory, ".", O_RDONLY | O_DIRECTORY, 0) }
     guard descriptor >= 0 else { throw .system("list the directory", errno: errno, file: path) }
@@ -137,8 +139,24 @@ final class DiskStorage: Storage {
     return try SharedMapping(file, sizeBytes: sizeBytes)
   }
 
+  func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
+    let descriptor = retryingInterrupts { csup_open_at(directory, name, O_RDONLY, 0) }
+    guard descriptor >= 0 else { throw openError(errno, name) }
+    return try SharedMapping(
+      readOnly: DiskFile(name: name, descriptor: descriptor, isDirect: false), sizeBytes: sizeBytes)
+  }
+
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
     try ByteLock(directory: directory, name: name, byte: byte)
+  }
+
+  func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
+    let descriptor = retryingInterrupts { csup_open_at(directory, name, O_RDONLY, 0) }
+    guard descriptor >= 0 else { throw openError(errno, name) }
+    defer { _ = Glibc.close(descriptor) }
+    let outcome = csup_byte_is_locked(descriptor, byte, 1)
+    if outcome < 0 { throw .system("look at a lock of the file", errno: errno, file: name, offset: byte) }
+    return outcome == 1
   }
 
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue {

@@ -6,6 +6,7 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
   let base: UnsafeMutableRawPointer
   let sizeBytes: Int
   private let name: String
+  private let forks = csup_fork_count()
 
   /// Maps the file, making it anew if it has another size than this. REQUIRES: a lock that keeps other users away
   /// meanwhile, since to cut a file under somebody's mapping is a signal for them.
@@ -20,7 +21,20 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
         throw error
       }
     }
-    guard let base = csup_map_shared(file.descriptor, sizeBytes) else {
+    guard let base = csup_map_shared(file.descriptor, sizeBytes, true) else {
+      throw .system("map the file", errno: errno, file: file.name)
+    }
+    self.base = base
+  }
+
+  /// Maps the file as it is, to read only.
+  init(readOnly file: DiskFile, sizeBytes: Int) throws(SiltstoneError) {
+    self.sizeBytes = sizeBytes
+    name = file.name
+    guard try file.sizeBytes() == UInt64(sizeBytes) else {
+      throw .corrupt("the file has not the size it had a moment ago", file: file.name)
+    }
+    guard let base = csup_map_shared(file.descriptor, sizeBytes, false) else {
       throw .system("map the file", errno: errno, file: file.name)
     }
     self.base = base
@@ -42,7 +56,8 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
     try file.sync()
   }
 
-  deinit { csup_unmap(base, sizeBytes) }
+  // In a child of fork nothing is mapped there, or something else is.
+  deinit { if forks == csup_fork_count() { csup_unmap(base, sizeBytes) } }
 
   func sync() throws(SiltstoneError) {
     let number = csup_sync_mapping(base, sizeBytes)

@@ -39,9 +39,24 @@ protocol Storage: AnyObject, Sendable {
   /// Maps `name` shared, to read and write: as it is if it has this size, else made anew of this size and full of
   /// zeros. REQUIRES: a lock that keeps all others away from `name` meanwhile.
   func map(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile
+  /// The same for an existing file, to read only.
+  func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile
+  /// Makes memory that processes share under `name`, which nobody has, outside of the directory where that is possible:
+  /// zeroed, and with its first `SharedMemoryLayout.firstBytes` reserved.
+  func makeMemory(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any SharedMemory
+  /// Opens the memory that another process made. Throws `.unreachableMemory` if what has the name here is not that.
+  func openMemory(
+    _ name: String, sizeBytes: Int, _ identity: MemoryIdentity, isWritable: Bool
+  ) throws(SiltstoneError) -> any SharedMemory
+  /// Takes the name away; whoever has the memory keeps it. No error if there is none.
+  func removeMemory(_ name: String) throws(SiltstoneError)
+  /// All names that begin with `prefix`.
+  func listMemory(prefix: String) throws(SiltstoneError) -> [String]
   /// Takes the lock on one byte of `name` (made, empty, if it is missing), or returns nil if another holds it. Liveness
   /// is such a lock, never a process id: the kernel drops it with its holder, whatever the holder died of.
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)?
+  /// Whether anybody, this process included, holds the lock on that byte.
+  func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool
   /// A queue for overlapping reads and writes. One owner; not thread-safe.
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue
   /// Nanoseconds on a clock that never goes back.
@@ -60,6 +75,41 @@ protocol MappedFile: AnyObject, Sendable {
   var sizeBytes: Int { get }
   /// Brings the bytes to stable media.
   func sync() throws(SiltstoneError)
+}
+
+/// Which piece of memory it is, whatever it is called here.
+struct MemoryIdentity: Equatable, Sendable {
+  enum Place: UInt16, Sendable {
+    /// Private to the process.
+    case process = 0
+    /// The system's own file system for shared memory.
+    case system = 1
+    /// The database's directory, where the other has no room.
+    case directory = 2
+  }
+  var place: Place
+  var device: UInt64
+  var inode: UInt64
+
+  static let process = MemoryIdentity(place: .process, device: 0, inode: 0)
+}
+
+enum SharedMemoryLayout {
+  /// A huge page: reserved as one.
+  static let firstBytes = 2 << 20
+}
+
+/// A stretch of memory for an arena. Given back with the last reference; its name, if it has one, stays.
+protocol SharedMemory: AnyObject, Sendable {
+  var base: UnsafeMutableRawPointer { get }
+  var sizeBytes: Int { get }
+  var identity: MemoryIdentity { get }
+  /// Makes sure that a store into these bytes finds memory. What is not reserved must not be touched: where there is
+  /// none, that is a signal. Safe beside any use of the memory, by any process.
+  func reserve(_ range: Range<Int>) throws(SiltstoneError)
+  /// Faults in everything below `end`, changing nothing, so that an insert does not pay for it. REQUIRES: it stands
+  /// reserved.
+  func populate(upTo end: Int)
 }
 
 /// A byte lock, held until the last reference goes.

@@ -33,7 +33,8 @@ extension Manifest {
     let database = try ManifestFile.checkHeader(bytes, file: name)
     var reader = ManifestReader(bytes, file: name)
     let state = try replay(&reader, database, &recovered)
-    return Manifest(storage: storage, state: state, lastNumber: number)
+    return Manifest(
+      storage: storage, state: state, lastNumber: number, lastPosition: UInt64(bytes.count - recovered.tornBytes))
   }
 
   private static func replay(
@@ -72,6 +73,64 @@ extension Manifest {
       }
     }
     return SiltstoneError(.notADatabase, "the directory holds no database", file: CurrentFile.name)
+  }
+}
+
+extension Manifest {
+  /// The manifest as processes that have the database open say that it is.
+  static func join(
+    _ storage: any Storage, _ end: SharedState.ManifestEnd, isWritable: Bool
+  ) throws(SiltstoneError) -> Manifest {
+    let (state, file) = try read(storage, from: 0, to: end, onto: nil, isWritable: isWritable)
+    var manifest = Manifest(storage: storage, state: state, lastNumber: 0, isWritable: isWritable)
+    manifest.adopt(state, file, end)
+    return manifest
+  }
+
+  /// Takes in what other processes have committed since. `end` is what they say of it, and everything before that was
+  /// synced. When it throws, nothing has changed.
+  ///
+  /// - Throws: `.missingFile` if the manifest was replaced meanwhile: then there is a newer end to catch up with.
+  mutating func catchUp(to end: SharedState.ManifestEnd) throws(SiltstoneError) {
+    if end.number == number, end.offset == position { return }
+    let isSame = end.number == number
+    let (next, file) = try Manifest.read(
+      storage, from: isSame ? position : 0, to: end, onto: isSame ? state : nil, isWritable: isWritable)
+    guard next.creation == state.creation else {
+      throw .corrupt("the manifest is another database's", file: file.name)
+    }
+    adopt(next, file, end)
+  }
+
+  private static func read(
+    _ storage: any Storage, from begin: UInt64, to end: SharedState.ManifestEnd, onto state: TreeState?,
+    isWritable: Bool
+  ) throws(SiltstoneError) -> (TreeState, any StorageFile) {
+    let name = ManifestFile.name(end.number)
+    let file = try storage.open(name, isWritable ? .readWriteBuffered : .readBuffered)
+    guard begin <= end.offset, end.offset <= maxFileBytes else {
+      throw .corrupt("the shared state says that the manifest ends where it cannot", file: SharedState.fileName)
+    }
+    let length = Int(end.offset - begin)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(length, 1), alignment: 16)
+    defer { buffer.deallocate() }
+    let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<length]), at: begin)
+    let bytes = ByteView(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    var next = state
+    if state == nil { _ = try ManifestFile.checkHeader(bytes, file: name) }
+    var reader =
+      state == nil ? ManifestReader(bytes, file: name) : ManifestReader(bytes, from: begin, file: name)
+    while let edit = try reader.next() {
+      do throws(LayoutViolation) {
+        if next == nil { next = try TreeState(first: edit) } else { try next?.apply(edit) }
+      } catch {
+        throw .corrupt("an edit cannot be: \(error.message)", file: name, offset: UInt64(reader.editOffset))
+      }
+    }
+    guard count == length, reader.tornBytes == 0, let next else {
+      throw .corrupt("the manifest does not hold what it is said to hold", file: name, offset: begin)
+    }
+    return (next, file)
   }
 }
 

@@ -1,8 +1,9 @@
 /// The durable record of the tree: what it is, and every change of it, in a file that only grows until it is replaced.
 ///
-/// One owner; calls one at a time. Opening writes nothing: the first `commit` after it begins a new manifest with a
-/// snapshot of the state. A commit that fails does the same to the next one, since nothing may be appended after a
-/// failed write or sync. So there is one way back to a good file, whatever happened.
+/// One owner in each process; calls one at a time, and of all processes only the holder of the manifest lock commits,
+/// after it has caught up with the others. Opening writes nothing: the first `commit` after it begins a new manifest
+/// with a snapshot of the state. A commit that fails does the same to the next one, since nothing may be appended after
+/// a failed write or sync. So there is one way back to a good file, whatever happened.
 struct Manifest: ~Copyable, Sendable {
   /// What has been committed.
   private(set) var state: TreeState
@@ -13,22 +14,44 @@ struct Manifest: ~Copyable, Sendable {
   /// Bytes written since this object was made.
   private(set) var bytesWritten: UInt64 = 0
 
-  private let storage: any Storage
+  let storage: any Storage
+  let isWritable: Bool
   /// The file that grows; nil if the next edit must go to a new one.
   private var file: (any StorageFile)?
-  private var number: UInt64
-  private var position: UInt64 = 0
+  private(set) var number: UInt64
+  private(set) var position: UInt64 = 0
   private var rewriteThreshold: UInt64 = 0
+
+  /// Whether a new manifest was begun, and the old one may still be there.
+  private var mayHaveOthers = false
 
   /// A manifest is rewritten when it is larger than this and than four snapshots: replaying it at the next open then
   /// costs at most four times what it must, and rewriting adds at most a third to what is written anyway.
   private static let minRewriteBytes: UInt64 = 1 << 20
   private static let rewriteFactor: UInt64 = 4
 
-  init(storage: any Storage, state: TreeState, lastNumber: UInt64) {
+  /// - Parameters:
+  ///   - lastNumber: of the file that says `state`, and `lastPosition` how much of it does.
+  ///   - isWritable: whether there will be commits.
+  init(
+    storage: any Storage, state: TreeState, lastNumber: UInt64, lastPosition: UInt64 = 0, isWritable: Bool = true
+  ) {
     self.storage = storage
     self.state = state
+    self.isWritable = isWritable
     number = lastNumber
+    position = lastPosition
+  }
+
+  /// Goes on where another process has come to in `file`.
+  mutating func adopt(_ next: TreeState, _ file: any StorageFile, _ end: SharedState.ManifestEnd) {
+    if number != end.number {
+      rewriteThreshold = max(Manifest.minRewriteBytes, Manifest.rewriteFactor * end.offset)
+    }
+    state = next
+    self.file = file
+    number = end.number
+    position = end.offset
   }
 
   /// Makes the manifest of a new database, durably. REQUIRES: the directory has no CURRENT.
@@ -37,6 +60,7 @@ struct Manifest: ~Copyable, Sendable {
   ) throws(SiltstoneError) -> Manifest {
     var manifest = Manifest(storage: storage, state: TreeState(creation), lastNumber: 0)
     try manifest.commit(VersionEdit())
+    manifest.removeOthers()
     return manifest
   }
 
@@ -69,6 +93,7 @@ struct Manifest: ~Copyable, Sendable {
     ManifestFile.append(edit, at: position, to: &buffer)
     try file.write(buffer.view.buffer, at: position, .none)
     try file.sync()
+    KillPoint.reach(.editWritten)
     position += UInt64(buffer.count)
     bytesWritten += UInt64(buffer.count)
     if writeMark(file) { self.file = file }
@@ -77,23 +102,27 @@ struct Manifest: ~Copyable, Sendable {
   /// Begins a new manifest with `next`, and makes CURRENT name it.
   private mutating func rewrite(_ next: TreeState) throws(SiltstoneError) {
     file = nil
-    number += 1
+    // An attempt that failed, or whose process died, may have left a file, and CURRENT may name it already.
+    repeat { number += 1 } while try storage.exists(ManifestFile.name(number))
     let name = ManifestFile.name(number)
     var buffer = ByteBuffer(capacityBytes: 4096)
     ManifestFile.appendHeader(next.creation.database, number: number, to: &buffer)
     ManifestFile.append(next.snapshot, at: UInt64(buffer.count), to: &buffer)
-    try storage.remove(name)  // an earlier attempt may have left one
     let file = try storage.open(name, .createBuffered)
     try file.write(buffer.view.buffer, at: 0, .none)
     try file.sync()
     try storage.syncDirectory()
     try CurrentFile.write(storage, naming: name)
+    KillPoint.reach(.manifestReplaced)
     position = UInt64(buffer.count)
     bytesWritten += position
     rewriteThreshold = max(Manifest.minRewriteBytes, Manifest.rewriteFactor * position)
     if writeMark(file) { self.file = file }
-    removeOthers(than: name)
+    mayHaveOthers = true
   }
+
+  /// The next commit begins a new manifest: what the file holds behind `position` is anybody's guess.
+  mutating func distrustFile() { file = nil }
 
   /// Marks what was synced as acknowledged; false if that failed. Nobody waits for a mark, so it is not synced, and its
   /// failure only means that this file is not written to any more.
@@ -105,8 +134,12 @@ struct Manifest: ~Copyable, Sendable {
     return true
   }
 
-  /// Old manifests are only in the way; what cannot be removed now is removed on the next open.
-  private func removeOthers(than name: String) {
+  /// Old manifests are only in the way; what cannot be removed now is removed on the next open. REQUIRES: whoever
+  /// follows the manifest can know by now which one it is.
+  mutating func removeOthers() {
+    guard mayHaveOthers else { return }
+    mayHaveOthers = false
+    let name = ManifestFile.name(number)
     do throws(SiltstoneError) {
       for other in try storage.list() where other != name && ManifestFile.number(fromName: other) != nil {
         try storage.remove(other)

@@ -4,15 +4,28 @@ internal import CSupport
 struct ManifestReader: ~Copyable {
   private let bytes: ByteView
   private let file: String
-  private var position = ManifestFile.headerBytes
+  /// Where in the file the bytes begin. All other offsets here are into the bytes.
+  private let origin: Int
+  private var position: Int
   private var assembled = ByteBuffer()
-  /// Where the edit that was read last begins.
-  private(set) var editOffset = ManifestFile.headerBytes
+  private var editBegin = ManifestFile.headerBytes
+  /// Where in the file the edit that was read last begins.
+  var editOffset: Int { origin + editBegin }
 
   /// `bytes` is the whole file and stays valid as long as the reader; its header was checked.
   init(_ bytes: ByteView, file: String) {
     self.bytes = bytes
     self.file = file
+    origin = 0
+    position = ManifestFile.headerBytes
+  }
+
+  /// `bytes` is what begins at `origin` in the file, between two edits.
+  init(_ bytes: ByteView, from origin: UInt64, file: String) {
+    self.bytes = bytes
+    self.file = file
+    self.origin = Int(origin)
+    position = 0
   }
 
   /// Bytes behind the last whole edit: 0, or what is torn.
@@ -27,9 +40,9 @@ struct ManifestReader: ~Copyable {
       guard let header = try verifiedHeader(at: offset) else { return nil }
       let payload = bytes.dropFirst(offset + RecordFraming.headerBytes).prefix(header.payloadBytes)
       if header.isContinuation != isOpen {
-        throw .corrupt("a record is out of sequence", file: file, offset: UInt64(offset))
+        throw .corrupt("a record is out of sequence", file: file, offset: UInt64(origin + offset))
       }
-      if !isOpen { editOffset = offset }
+      if !isOpen { editBegin = offset }
       offset += header.recordBytes
       if header.payloadBytes == 0 {
         position = offset  // a mark
@@ -48,7 +61,7 @@ struct ManifestReader: ~Copyable {
     if offset == bytes.count { return nil }
     let rest = bytes.count - offset
     if rest >= RecordFraming.headerBytes,
-      let header = RecordFraming.decode(bytes.base + offset, position: UInt64(offset)),
+      let header = RecordFraming.decode(bytes.base + offset, position: UInt64(origin + offset)),
       header.recordBytes <= rest, header.payloadBytes > 0 || !(header.continues || header.isContinuation),
       csup_crc32c(0, bytes.base + offset + RecordFraming.headerBytes, header.payloadBytes)
         == header.payloadChecksum
@@ -57,8 +70,8 @@ struct ManifestReader: ~Copyable {
     }
     if let later = firstBeginning(after: offset) {
       throw .corrupt(
-        "a record does not verify, although the one at offset \(later) was written after it had been synced",
-        file: file, offset: UInt64(offset))
+        "a record does not verify, although the one at offset \(origin + later) was written after it had been synced",
+        file: file, offset: UInt64(origin + offset))
     }
     return nil
   }
@@ -68,7 +81,7 @@ struct ManifestReader: ~Copyable {
   private func firstBeginning(after offset: Int) -> Int? {
     var candidate = offset + 1
     while candidate + RecordFraming.headerBytes <= bytes.count {
-      if let header = RecordFraming.decode(bytes.base + candidate, position: UInt64(candidate)),
+      if let header = RecordFraming.decode(bytes.base + candidate, position: UInt64(origin + candidate)),
         !header.isContinuation
       {
         return candidate

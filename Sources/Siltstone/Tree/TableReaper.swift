@@ -1,11 +1,11 @@
 internal import Synchronization
 
-/// Deletes table files that no living version names. Thread-safe.
+/// Deletes table files that no living view names, of whatever process. Thread-safe.
 ///
-/// Versions are numbered as they are made. A table is named by every version from the one that added it up to, not
-/// including, the one that removed it; so its file can go when no version in that interval lives. The files go in
-/// `reap`, which a background thread calls: a version's last reference may go on a reader's thread, where deleting a
-/// large file would take milliseconds.
+/// A table is named by every generation from the one that added it up to, not including, the one that removed it; so
+/// its file can go when nobody reads from a generation in that interval. Every process that has seen a table removed
+/// tries to delete it, since the one that removed it may die; numbers are never used again, so none does harm. The
+/// files go in `reap`, which a background thread calls: deleting a large file takes milliseconds.
 ///
 /// A crash may leave files behind that nothing names: `DatabaseFiles.removeUnnamed` finds them on the next open.
 final class TableReaper: Sendable {
@@ -15,19 +15,9 @@ final class TableReaper: Sendable {
   }
 
   private struct State {
-    var nextOrdinal: UInt64 = 0
-    /// Ascending. A handful: as many as there are versions pinned.
-    var living: [UInt64] = []
+    /// No generation before this one names the table. A table without an entry may have been there for ever.
     var born: [UInt64: UInt64] = [:]
     var condemned: [Condemned] = []
-
-    mutating func takeUnnamed() -> [Condemned] {
-      let living = self.living
-      let isNamed = { (table: Condemned) in living.contains { table.named.contains($0) } }
-      let unnamed = condemned.filter { !isNamed($0) }
-      condemned.removeAll { !isNamed($0) }
-      return unnamed
-    }
   }
 
   private let storage: any Storage
@@ -39,48 +29,63 @@ final class TableReaper: Sendable {
     self.cache = cache
   }
 
-  /// Registers a version, and returns its number for `versionDied`.
-  func versionBorn(adding added: [UInt64], removing removed: [UInt64]) -> UInt64 {
+  /// No generation before `generation` names these tables.
+  func note(_ numbers: [UInt64], bornIn generation: UInt64) {
+    state.withLock { state in for number in numbers { state.born[number] = generation } }
+  }
+
+  /// Neither `generation` nor any later one names these tables.
+  func condemn(_ numbers: [UInt64], endedBy generation: UInt64) {
     state.withLock { state in
-      let ordinal = state.nextOrdinal
-      state.nextOrdinal += 1
-      state.living.append(ordinal)
-      for number in added { state.born[number] = ordinal }
-      for number in removed {
-        let born = state.born.removeValue(forKey: number) ?? 0
-        state.condemned.append(Condemned(number: number, named: born..<ordinal))
+      for number in numbers {
+        let born = min(state.born.removeValue(forKey: number) ?? 0, generation)
+        state.condemned.append(Condemned(number: number, named: born..<generation))
       }
-      return ordinal
     }
   }
 
-  func versionDied(_ ordinal: UInt64) {
-    state.withLock { state in state.living.removeAll { $0 == ordinal } }
-  }
+  func isCondemned(_ number: UInt64) -> Bool { state.withLock { $0.condemned.contains { $0.number == number } } }
 
   /// Deletes what can be deleted, and returns how many files that were. A file that cannot be removed is kept in mind
   /// and tried again by the next call; the first such failure is thrown when all others are through.
   ///
-  /// REQUIRES: `Manifest.hasUncertainEdit` is false. Until then the manifest on disk may still name what was removed.
+  /// REQUIRES: no edit is uncertain. Until then the manifest on disk may still name what was removed.
+  ///
+  /// - Parameter nobodyReads: whether no living view is of one of these generations.
   @discardableResult
-  func reap() throws(SiltstoneError) -> Int {
-    let unnamed = state.withLock { $0.takeUnnamed() }
+  func reap(_ nobodyReads: (Range<UInt64>) -> Bool) throws(SiltstoneError) -> Int {
+    let candidates = state.withLock { state in
+      let candidates = state.condemned
+      state.condemned = []
+      return candidates
+    }
+    var kept: [Condemned] = []
     var failure: SiltstoneError?
     var count = 0
-    for table in unnamed {
+    for table in candidates {
+      guard nobodyReads(table.named) else {
+        kept.append(table)
+        continue
+      }
       do throws(SiltstoneError) {
         try storage.remove(TableFile.name(table.number))
         cache.eraseTable(table.number)
         count += 1
       } catch {
         failure = failure ?? error
-        state.withLock { $0.condemned.append(table) }
+        kept.append(table)
       }
     }
+    state.withLock { $0.condemned += kept }
     if let failure { throw failure }
     return count
   }
 
-  /// Files that wait for a version to be let go, or for `reap`.
+  /// How many files wait for views of the generations for which `holds` is true.
+  func condemnedCount(_ holds: (Range<UInt64>) -> Bool) -> Int {
+    state.withLock { $0.condemned.count { holds($0.named) } }
+  }
+
+  /// Files that wait for a view to be let go, or for `reap`.
   var condemnedCount: Int { state.withLock { $0.condemned.count } }
 }

@@ -1,57 +1,46 @@
-/// The tree at one moment, with its tables open. Immutable and thread-safe. Whoever holds a version pins it: the files
-/// that it names stay, and stay readable, until the last reference goes.
+/// The tree at one moment, with its tables open. Immutable and thread-safe. Whoever holds a version pins the generation
+/// it was taken in: the files that it names stay, and stay readable, until the last reference goes.
 final class Version: Sendable {
   let layout: TreeLayout
   let levels: [Level]
   private let tables: [UInt64: Table]
-  private let reaper: TableReaper
-  private let ordinal: UInt64
+  private let pin: GenerationPin
 
-  private init(
-    _ layout: TreeLayout, _ levels: [Level], _ tables: [UInt64: Table], _ reaper: TableReaper,
-    _ ordinal: UInt64
-  ) {
+  private init(_ layout: TreeLayout, _ levels: [Level], _ tables: [UInt64: Table], _ pin: GenerationPin) {
     self.layout = layout
     self.levels = levels
     self.tables = tables
-    self.reaper = reaper
-    self.ordinal = ordinal
+    self.pin = pin
   }
 
-  deinit { reaper.versionDied(ordinal) }
+  /// The generation in which it was what there is to read from.
+  var generation: UInt64 { pin.generation }
 
   /// Opens every table of `layout`.
   ///
+  /// - Parameter pin: of a generation in which the layout was current.
   /// - Throws: `.missingFile` with the name of a table that is not there, or whatever opening it throws.
   static func open(
-    _ layout: TreeLayout, storage: any Storage, cache: BlockCache, reaper: TableReaper
+    _ layout: TreeLayout, storage: any Storage, cache: BlockCache, pin: GenerationPin
   ) throws(SiltstoneError) -> Version {
     var tables: [UInt64: Table] = [:]
     for metadata in layout.tables {
       tables[metadata.number] = try Table(storage: storage, metadata: metadata, cache: cache)
     }
-    let ordinal = reaper.versionBorn(adding: layout.tables.map(\.number), removing: [])
-    return Version(layout, Version.build(layout, tables, reusing: []), tables, reaper, ordinal)
+    return Version(layout, Version.build(layout, tables, reusing: []), tables, pin)
   }
 
-  /// The version after `edit`. The files that the edit removes are deleted once no version names them, so call this
-  /// only when the manifest has the edit. REQUIRES: the edit fits this version, and `opened` has each table that it
-  /// adds and this version does not have.
-  func applying(_ edit: VersionEdit, opened: [Table]) -> Version {
-    var next = layout
-    do throws(LayoutViolation) { try next.apply(edit) } catch {
-      preconditionFailure("the edit does not fit: \(error.message)")
-    }
-    var tables = self.tables
-    for number in edit.removals { tables[number] = nil }
-    let added = Set(edit.additions.map(\.table.number))
-    for number in added { tables[number] = self.tables[number] }
-    for table in opened { tables[table.metadata.number] = table }
-    let fresh = added.filter { self.tables[$0] == nil }
-    let ordinal = reaper.versionBorn(
-      adding: fresh.sorted(), removing: edit.removals.filter { !added.contains($0) })
-    return Version(next, Version.build(next, tables, reusing: levels), tables, reaper, ordinal)
+  /// A later version, with the tables of this one that it still has, and `opened`. REQUIRES: that is all of them.
+  func becoming(_ layout: TreeLayout, opened: [Table], pin: GenerationPin) -> Version {
+    var known = tables
+    for table in opened { known[table.metadata.number] = table }
+    var next: [UInt64: Table] = [:]
+    for metadata in layout.tables { next[metadata.number] = known[metadata.number] }
+    return Version(layout, Version.build(layout, next, reusing: levels), next, pin)
   }
+
+  func has(_ number: UInt64) -> Bool { tables[number] != nil }
+  var tableNumbers: [UInt64] { Array(tables.keys) }
 
   /// Makes the runs of `layout`, taking those that did not change from `old`.
   private static func build(_ layout: TreeLayout, _ tables: [UInt64: Table], reusing old: [Level]) -> [Level] {

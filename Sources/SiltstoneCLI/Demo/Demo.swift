@@ -20,6 +20,7 @@ struct Demo: ParsableCommand {
   var directory: String?
   @Option(help: "How many events to generate.") var events: UInt64 = 5_000_000
   @Option(help: "How many events are written at a time; 1 is a put for each.") var batch = 1_000
+  @Flag(help: "Open the databases for this process alone.") var alone = false
   @Flag(help: "Leave the databases where they are.") var keep = false
 
   func validate() throws {
@@ -34,8 +35,9 @@ struct Demo: ParsableCommand {
     printToStandardError("working in \(place.path)\n")
 
     let before = try DiskProbe.measure(in: place.path)
-    let files = try DemoRun(name: "files", directory: place.path + "/files.db").ingestFiles()
-    let generated = try DemoRun(name: "events", directory: place.path + "/events.db")
+    let sharing: Options.Sharing = alone ? .exclusive : .processes
+    let files = try DemoRun(name: "files", directory: place.path + "/files.db", sharing: sharing).ingestFiles()
+    let generated = try DemoRun(name: "events", directory: place.path + "/events.db", sharing: sharing)
       .ingestEvents(events, batchRecords: batch)
     let after = try DiskProbe.measure(in: place.path)
 

@@ -52,6 +52,13 @@ struct DemoRun {
 
   let name: String
   let directory: String
+  var sharing = Options.Sharing.processes
+
+  private var options: Options {
+    var options = Options()
+    options.sharing = sharing
+    return options
+  }
 
   func ingestFiles() throws -> DemoResult {
     try measure { database in
@@ -119,7 +126,7 @@ struct DemoRun {
   private func measure(_ body: (Database) throws -> RecordDigest) throws -> DemoResult {
     do {
       var result = DemoResult(name: name)
-      let database = try Database.open(directory)
+      let database = try Database.open(directory, options: options)
       let (start, processorStart) = (monotonicNanoseconds(), processorNanoseconds())
       let written = try body(database)
       (result.entries, result.payloadBytes) = (written.records, written.bytes)
@@ -142,7 +149,7 @@ struct DemoRun {
 
 extension DemoRun {
   private func readBack(_ written: RecordDigest, _ result: inout DemoResult) throws {
-    let database = try Database.open(directory)
+    let database = try Database.open(directory, options: options)
     let start = monotonicNanoseconds()
     let (read, sample) = try scan(database, every: max(1, written.records / DemoRun.sampleCount))
     result.scanSeconds = seconds(from: start, to: monotonicNanoseconds())
@@ -152,7 +159,7 @@ extension DemoRun {
     }
     try database.close()
     // Opened once more, so that the lookups begin with an empty cache.
-    let reopened = try Database.open(directory)
+    let reopened = try Database.open(directory, options: options)
     try lookUp(sample, reopened, &result)
     let report = try reopened.verify()
     if let problem = report.problems.first { throw problem }

@@ -8,9 +8,10 @@ struct DatabaseDirectory: ParsableArguments {
 
   /// Only `put` and `load` create what is not there: a question about a directory that is no database must
   /// not leave one behind.
-  func open(create: Bool = false) throws -> Database {
+  func open(create: Bool = false, sharing: Options.Sharing = .processes) throws -> Database {
     var options = Options()
     options.createIfMissing = create
+    options.sharing = sharing
     let directory = try RawArguments.text(directory)
     do throws(SiltstoneError) {
       return try Database.open(directory, options: options)

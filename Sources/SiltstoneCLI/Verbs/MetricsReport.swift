@@ -7,6 +7,11 @@ struct MetricsReport {
   init(_ metrics: Metrics) { self.metrics = metrics }
 
   var lines: [String] {
+    levelLines + [""] + table(standing) + [""] + ProcessReport(processes: metrics.processes).lines
+      + ["", "since this process opened the database:"] + table(work)
+  }
+
+  var levelLines: [String] {
     var levels = TextTable()
     levels.add(["level", "runs", "tables", "entries", "tombstones", "size"])
     for level in metrics.levels {
@@ -15,7 +20,7 @@ struct MetricsReport {
         Format.grouped(level.tombstones), Format.bytes(level.sizeBytes),
       ])
     }
-    return levels.lines + [""] + table(standing) + ["", "since this process opened the database:"] + table(work)
+    return levels.lines
   }
 
   private func table(_ facts: [(String, String)]) -> [String] {
@@ -92,6 +97,7 @@ struct MetricsReport {
       ("unflushedBytes", .integer(metrics.unflushedBytes)),
       ("publishedPosition", .integer(metrics.publishedPosition)),
       ("durablePosition", .integer(metrics.durablePosition)),
+      ("processes", ProcessReport(processes: metrics.processes).json),
       ("snapshots", .integer(metrics.snapshots)),
       ("liveLogSegments", .integer(metrics.liveLogSegments)),
       ("stallNanoseconds", .integer(metrics.stallNanoseconds)),

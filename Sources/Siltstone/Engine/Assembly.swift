@@ -1,0 +1,117 @@
+internal import CSupport
+internal import Glibc
+
+/// Puts an engine together from its shared state and its tree, and starts it.
+struct Assembly {
+  let directory: String
+  let options: Options
+  let exclusive: (any FileLock)?
+
+  /// - Parameter recoveredEnd: where the log ends, if this process has recovered the database.
+  func finish(
+    _ parts: SharedParts, _ view: CurrentView, _ tree: TreeKeeper, recoveredEnd: LogPosition? = nil
+  ) throws(SiltstoneError) -> Engine {
+    let (storage, shared, creation) = (parts.storage, parts.shared, tree.creation)
+    let segments = LogSegments(
+      storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes)
+    if let recoveredEnd {
+      segments.begin(
+        existing: try storage.list().compactMap { LogSegment.number(fromFileName: $0) }, end: recoveredEnd)
+      // Whatever the manifest says the log begins with must exist, or its absence could not be told from damage.
+      try segments.prepare(upTo: max(recoveredEnd, tree.logStart) + 1)
+    }
+    let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments, processes: parts.processes)
+    let plan = parts.arenas.plan
+    let pacing = Pacing(
+      storage: storage, view: view, shape: tree.shape, memtableBudgetBytes: plan.limit * plan.arenaBytes)
+    let options = options
+    let report: @Sendable (SiltstoneError) -> Void = { error in
+      options.eventHandler?(Event.failure(error, of: "background work"))
+    }
+    let isOffered = options.sharing != .guest
+    func role(_ kind: csup_role) -> Role {
+      Role(kind, storage, shared, parts.processes, isOffered: isOffered)
+    }
+    let compactionRole = role(CSUP_ROLE_COMPACTION)
+    let scheduler = CompactionScheduler(
+      tree: tree, view: view, role: compactionRole,
+      workerCount: options.compactionThreads ?? CompactionScheduler.defaultWorkerCount, pacing: pacing, report: report)
+    pacing.follow { [unowned scheduler] in scheduler.running }
+    let flusher = MemtableFlusher(
+      shared: shared, arenas: parts.arenas, view: view, storage: storage, role: role(CSUP_ROLE_FLUSH), report: report,
+      emit: { options.eventHandler?($0) }, settle: { () throws(SiltstoneError) in try tree.scavenge() }
+    ) { (memtable, end) throws(SiltstoneError) in
+      // The segment in which the log will begin must exist before the manifest says so, and whatever is released must
+      // not be wanted by a drain any more.
+      try segments.prepare(upTo: end + 1)
+      try drainer.waitDurable(end)
+      let nanoseconds = try tree.flush(memtable, end: end)
+      pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
+      scheduler.wake()
+      // The flush is done, whatever becomes of files that nobody needs: the next release tries again.
+      do throws(SiltstoneError) { try segments.releaseFlushed() } catch { report(error) }
+    }
+    let pipeline = CommitPipeline(
+      shared: shared, segments: segments, drainer: drainer, view: view, arenas: parts.arenas, flushes: flusher,
+      repair: CommitRepair(
+        storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes,
+        view: view, arenas: parts.arenas))
+    let arenas = parts.arenas
+    let logWorker = LogWorker(
+      shared: shared, segments: segments, drainer: drainer, role: role(CSUP_ROLE_LOG), report: report
+    ) {
+      let active = view.peek().active
+      active.populateAhead()
+      if active.usedBytes > active.sizeBytes / 2 { arenas.prepareSpare() }
+      return pacing.update()
+    }
+    let engine = Engine(
+      EngineParts(
+        directory: directory, options: options, exclusive: exclusive, common: parts, segments: segments,
+        drainer: drainer, pipeline: pipeline, view: view, cache: tree.cache, tree: tree, flusher: flusher,
+        scheduler: scheduler, compactionRole: compactionRole, pacing: pacing, logWorker: logWorker))
+    do throws(SiltstoneError) {
+      try engine.start()
+    } catch {
+      try? engine.close()  // ends the threads that did start
+      throw error
+    }
+    return engine
+  }
+}
+
+extension CompactionScheduler {
+  /// One for every two cores, since the writers want some too; and two at least, so that one is free for level 0.
+  static var defaultWorkerCount: Int { max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) / 2) }
+}
+
+extension Options {
+  /// The form of the tree that these options ask for.
+  var shape: CompactionShape {
+    CompactionShape(
+      memtableBytes: UInt64(memtableBytes), sizeRatio: sizeRatio, runsPerLevel: runsPerLevel,
+      targetTableBytes: UInt64(tableBytes), filterBitsPerKey: filterBitsPerKey, upperCompression: upperCompression,
+      bottomCompression: bottomCompression, blockSizeBytes: blockBytes)
+  }
+}
+
+/// How the memory budget is shared out.
+struct MemoryPlan {
+  /// Arenas that may be in use: one fills, the others wait for their flush. More than four would only hide a flush that
+  /// cannot keep up.
+  let arenas: ArenaTable.Plan
+  /// What remains for blocks, indexes and filters.
+  let cacheBytes: Int
+
+  /// Buffers of one flush and of one compaction: two inputs' read-ahead for each of a dozen runs, and write-behind.
+  private static let bufferBytes = 16 << 20
+
+  init(_ options: Options) {
+    let ring = Int(options.ringBytes)
+    // Half of the budget, but two at least.
+    let memtableCount = min(max((options.memoryBudgetBytes / 2) / options.memtableBytes, 2), 4)
+    arenas = ArenaTable.Plan(arenaBytes: options.memtableBytes, limit: memtableCount)
+    let rest = options.memoryBudgetBytes - ring - memtableCount * options.memtableBytes
+    cacheBytes = max(rest - min(MemoryPlan.bufferBytes, rest / 2), 1 << 20)
+  }
+}

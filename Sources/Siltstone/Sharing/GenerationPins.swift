@@ -1,0 +1,117 @@
+internal import CSupport
+internal import Synchronization
+
+/// The generations that this process still reads from, published in its slot: what was named in one of them is neither
+/// recycled nor deleted, by whatever process.
+///
+/// The order that makes it safe: a pin is stored, then the generation is looked at again. If it did not move, whoever
+/// takes something away in a later generation looks at the pins after that, and finds this one.
+final class GenerationPins: Sendable {
+  /// Generations that share one word of the slot; nearly always there is one.
+  private struct Hold {
+    var low: UInt64
+    var high: UInt64
+    var counts: [UInt64: Int]
+  }
+  private let holds = Mutex<[Hold?]>(Array(repeating: nil, count: Int(CSUP_SHARED_PINS)))
+  /// Nil if nobody else looks.
+  nonisolated(unsafe) private let slot: UnsafeMutablePointer<csup_slot>?
+  /// Kept, so that the slot's memory stays.
+  private let shared: SharedState?
+
+  private static let spanBits: UInt64 = 16
+  static let maxSpan: UInt64 = (1 << spanBits) - 1
+
+  init(_ shared: SharedState?, slot: UnsafeMutablePointer<csup_slot>?) {
+    self.shared = shared
+    self.slot = slot
+  }
+
+  /// Pins the present generation.
+  func pinCurrent(_ generation: () -> UInt64) -> GenerationPin {
+    while true {
+      let now = generation()
+      let pin = hold(now)
+      csup_fence()
+      if generation() == now { return pin }
+    }
+  }
+
+  /// Pins a generation that another pin holds already, or that the caller will look at again.
+  func hold(_ generation: UInt64) -> GenerationPin {
+    holds.withLock { holds in
+      let index = GenerationPins.place(of: generation, in: holds)
+      var hold = holds[index] ?? Hold(low: generation, high: generation, counts: [:])
+      hold.low = min(hold.low, generation)
+      hold.high = max(hold.high, generation)
+      hold.counts[generation, default: 0] += 1
+      holds[index] = hold
+      publish(hold, index)
+    }
+    return GenerationPin(generation, self)
+  }
+
+  /// The word that holds it already, a free one, or else the one that must stretch least.
+  private static func place(of generation: UInt64, in holds: [Hold?]) -> Int {
+    if let index = holds.firstIndex(where: { $0.map { $0.low...$0.high ~= generation } ?? false }) { return index }
+    if let index = holds.firstIndex(where: { $0 == nil }) { return index }
+    func stretch(_ hold: Hold) -> UInt64 {
+      max(hold.high, generation) - min(hold.low, generation) - (hold.high - hold.low)
+    }
+    return holds.indices.min { stretch(holds[$0]!) < stretch(holds[$1]!) }!
+  }
+
+  private func publish(_ hold: Hold?, _ index: Int) {
+    guard let slot else { return }
+    var word: UInt64 = 0
+    // A span that the word cannot say begins at 0 instead: too much is pinned, never too little.
+    if let hold {
+      let span = hold.high - hold.low
+      word = hold.low << GenerationPins.spanBits | min(span, GenerationPins.maxSpan)
+    }
+    csup_store(csup_pin_at(slot, index), word)
+  }
+
+  fileprivate func release(_ generation: UInt64) {
+    holds.withLock { holds in
+      guard let index = holds.firstIndex(where: { $0?.counts[generation] != nil }), var hold = holds[index],
+        let count = hold.counts[generation]
+      else { preconditionFailure("a pin is released once") }
+      hold.counts[generation] = count == 1 ? nil : count - 1
+      holds[index] = hold.counts.isEmpty ? nil : hold
+      if hold.counts.isEmpty { publish(nil, index) }
+    }
+  }
+
+  /// Whether this process holds one of them.
+  func holds(any generations: Range<UInt64>) -> Bool {
+    holds.withLock { holds in
+      holds.contains { hold in
+        hold.map { $0.low < generations.upperBound && $0.high >= generations.lowerBound } ?? false
+      }
+    }
+  }
+
+  /// Whether a slot's word, as `publish` writes it, holds one of them. A span that is at its limit may be longer.
+  static func word(_ word: UInt64, holds generations: Range<UInt64>) -> Bool {
+    if word == 0 { return false }
+    let (low, span) = (word >> spanBits, word & maxSpan)
+    return low < generations.upperBound && (span == maxSpan || low + span >= generations.lowerBound)
+  }
+
+  /// The generation at which a word begins, and so the oldest that it holds.
+  static func oldest(_ word: UInt64) -> UInt64? { word == 0 ? nil : word >> spanBits }
+}
+
+/// One pin, until the last reference goes.
+final class GenerationPin: Sendable {
+  let generation: UInt64
+  private let pins: GenerationPins
+
+  fileprivate init(_ generation: UInt64, _ pins: GenerationPins) {
+    self.generation = generation
+    self.pins = pins
+  }
+
+  deinit { pins.release(generation) }
+}

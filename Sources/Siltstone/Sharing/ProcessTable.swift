@@ -1,0 +1,159 @@
+internal import CSupport
+internal import Glibc
+internal import Synchronization
+
+/// The processes that have the database open, as their slots in SHARED say. Whether one lives, the lock on its slot's
+/// byte says, and nothing else: the kernel lets go of that with the process, whatever it died of, and in whatever
+/// namespace. Thread-safe.
+final class ProcessTable: Sendable {
+  private let storage: any Storage
+  private let shared: SharedState
+  /// The slot of this process.
+  let own: Int
+  /// What tells this process from all others that ever were attached.
+  let ownNumber: UInt32
+  private let lock: Mutex<(any FileLock)?>
+  private let deaths = Atomic<Bool>(false)
+
+  /// Takes a slot. REQUIRES: the lock of opening.
+  init(_ storage: any Storage, _ shared: SharedState, sharing: UInt32) throws(SiltstoneError) {
+    self.storage = storage
+    self.shared = shared
+    for index in 0..<Int(CSUP_SHARED_SLOTS) {
+      guard let lock = try storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.slot(index)) else {
+        continue
+      }
+      own = index
+      self.lock = Mutex(lock)
+      ProcessTable.clear(index, shared)
+      let slot = csup_slot_at(shared.header, index)!
+      slot.pointee.process = UInt32(bitPattern: getpid())
+      slot.pointee.seen = UInt32(truncatingIfNeeded: storage.wallClockSeconds())
+      slot.pointee.started = storage.wallClockSeconds()
+      slot.pointee.sharing = sharing
+      KillPoint.reach(.slotTaken)
+      var number = csup_add32(shared.words.processes, 1)
+      if number == 0 { number = csup_add32(shared.words.processes, 1) }
+      ownNumber = number
+      csup_store32(slot.pointer(to: \.taken), number)
+      return
+    }
+    throw SiltstoneError(
+      .alreadyOpen, "\(CSUP_SHARED_SLOTS) processes have the database open, which is the limit",
+      file: SharedState.fileName)
+  }
+
+  var ownSlot: UnsafeMutablePointer<csup_slot> { slot(own) }
+  func slot(_ index: Int) -> UnsafeMutablePointer<csup_slot> { csup_slot_at(shared.header, index)! }
+
+  /// Gives the slot back. Whatever it pinned, it pins no more.
+  func leave() {
+    lock.withLock { lock in
+      guard lock != nil else { return }
+      ProcessTable.clear(own, shared)
+      lock = nil
+    }
+  }
+
+  /// The slot's words, as if nobody had ever had it. REQUIRES: the lock on its byte.
+  private static func clear(_ index: Int, _ shared: SharedState) {
+    for entry in 0..<Int(CSUP_SHARED_SNAPSHOTS) {
+      let word = csup_snapshot_at(shared.header, entry)!
+      if csup_load(word) & 0xFF == UInt64(index + 1) { csup_store(word, 0) }
+    }
+    let slot = csup_slot_at(shared.header, index)!
+    for pin in 0..<Int(CSUP_SHARED_PINS) { csup_store(csup_pin_at(slot, pin), 0) }
+    csup_store(slot.pointer(to: \.table_floor), 0)
+    csup_store32(slot.pointer(to: \.taken), 0)
+    for word in [\csup_slot.roles, \.wants, \.sharing] { csup_store32(slot.pointer(to: word), 0) }
+    for word in [\csup_slot.entries_written, \.bytes_written, \.lookups, \.stalled, \.view_generation] {
+      csup_store(slot.pointer(to: word), 0)
+    }
+  }
+
+  // MARK: - Others
+
+  func isTaken(_ index: Int) -> Bool { csup_load32(slot(index).pointer(to: \.taken)) != 0 }
+
+  /// If it cannot be told, it lives: to wait for nobody does no harm, to take from the living does.
+  func isAlive(_ index: Int) -> Bool { index == own || ProcessTable.isAlive(index, storage) }
+
+  static func isAlive(_ index: Int, _ storage: any Storage) -> Bool {
+    (try? storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index))) ?? true
+  }
+
+  /// Whether any process has the database open. For one that is about to: it has no slot yet.
+  static func isAnyAlive(_ storage: any Storage) throws(SiltstoneError) -> Bool {
+    guard try storage.exists(SharedState.fileName) else { return false }
+    for index in 0..<Int(CSUP_SHARED_SLOTS) where isAlive(index, storage) { return true }
+    return false
+  }
+
+  /// Whether another process has it open. REQUIRES: the lock of opening, so that none comes or goes in order.
+  var hasOthers: Bool { (0..<Int(CSUP_SHARED_SLOTS)).contains { $0 != own && isAlive($0) } }
+
+  /// Returns when the process of this number has died, with its last thread. A slot's lock goes last of all.
+  func awaitDeath(of number: UInt32) {
+    if number == 0 || number == ownNumber { return }
+    func holder() -> Int? {
+      (0..<Int(CSUP_SHARED_SLOTS)).first { csup_load32(slot($0).pointer(to: \.taken)) == number }
+    }
+    while let index = holder(), isAlive(index) { csup_sleep(50_000) }
+  }
+
+  /// Calls `body` for each slot that is taken, dead or alive.
+  func forEachTaken(_ body: (_ index: Int, UnsafeMutablePointer<csup_slot>) -> Void) {
+    for index in 0..<Int(CSUP_SHARED_SLOTS) where isTaken(index) { body(index, slot(index)) }
+  }
+
+  /// Clears the slots of processes that died. Returns whether there was one.
+  @discardableResult
+  func clearDead() -> Bool {
+    var found = false
+    forEachTaken { index, _ in
+      if index != own, !isAlive(index), clearIfDead(index) { found = true }
+    }
+    return found
+  }
+
+  private func clearIfDead(_ index: Int) -> Bool {
+    let lock = try? storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.slot(index))
+    // A process that came meanwhile has the lock, and its slot is not dead any more.
+    guard let lock = lock ?? nil else { return false }
+    ProcessTable.clear(index, shared)
+    deaths.store(true, ordering: .releasing)
+    withExtendedLifetime(lock) {}
+    return true
+  }
+
+  /// Whether a dead process's slot was cleared here since the last call: it may have left more behind.
+  func takeDeaths() -> Bool { deaths.exchange(false, ordering: .acquiringAndReleasing) }
+
+  /// Whether no living process reads from any of these generations. Slots of the dead that stand in the way are
+  /// cleared.
+  func nobodyReads(from generations: Range<UInt64>) -> Bool {
+    csup_fence()  // after the store that ended them
+    for index in 0..<Int(CSUP_SHARED_SLOTS) where isTaken(index) && reads(index, from: generations) {
+      if isAlive(index) || !clearIfDead(index) { return false }
+    }
+    return true
+  }
+
+  /// Whether the process in a slot says that it reads from one of these generations.
+  func reads(_ index: Int, from generations: Range<UInt64>) -> Bool {
+    let pins = slot(index)
+    return (0..<Int(CSUP_SHARED_PINS)).contains { pin in
+      GenerationPins.word(csup_load(csup_pin_at(pins, pin)), holds: generations)
+    }
+  }
+
+  /// No living process writes a table of a lower number; nil if none writes any.
+  var lowestTableInProgress: UInt64? {
+    var lowest: UInt64?
+    forEachTaken { index, slot in
+      let floor = csup_load(slot.pointer(to: \.table_floor))
+      if floor != 0, isAlive(index) { lowest = min(lowest ?? floor, floor) }
+    }
+    return lowest
+  }
+}

@@ -1,0 +1,65 @@
+internal import CSupport
+
+/// The positions that snapshots read at, of all processes, in SHARED. A job that drops versions reads it first, and
+/// keeps for each of them what it sees. Thread-safe.
+struct SnapshotTable: Sendable {
+  static let capacity = Int(CSUP_SHARED_SNAPSHOTS)
+  private let shared: SharedState
+  /// The owner, as the words have it.
+  private let owner: UInt64
+
+  init(_ shared: SharedState, slot: Int) {
+    self.shared = shared
+    owner = UInt64(slot + 1)
+  }
+
+  private func word(_ index: Int) -> UnsafeMutablePointer<UInt64> { csup_snapshot_at(shared.header, index)! }
+
+  /// Registers the present, and returns it.
+  ///
+  /// The position is stored first and then read again, until it is the same: so an entry that the snapshot does not see
+  /// was made visible after the store, and whoever could drop something in favour of that entry finds the snapshot.
+  ///
+  /// - Returns: nil if the table is full.
+  func acquire(_ present: () -> LogPosition) -> (index: Int, position: LogPosition)? {
+    var position = present()
+    // Begin at a place of one's own, so that processes do not meet.
+    let start = Int(owner) * 41
+    for step in 0..<SnapshotTable.capacity {
+      let index = (start + step) % SnapshotTable.capacity
+      if csup_load(word(index)) != 0 || !csup_replace(word(index), 0, position << 8 | owner) { continue }
+      while true {
+        csup_fence()
+        let now = present()
+        if now == position { return (index, position) }
+        position = now
+        csup_store(word(index), position << 8 | owner)
+      }
+    }
+    return nil
+  }
+
+  func release(_ index: Int) { csup_store(word(index), 0) }
+
+  /// Those of one process.
+  func positions(ofSlot slot: Int) -> [LogPosition] {
+    (0..<SnapshotTable.capacity).compactMap { index in
+      let value = csup_load(word(index))
+      return value & 0xFF == UInt64(slot + 1) ? value >> 8 : nil
+    }
+  }
+
+  /// Ascending, without repeats. Those of processes that died count until their slots are cleared.
+  func sorted() -> [LogPosition] {
+    csup_fence()  // after the entries that a job is going to look at were made visible
+    var positions: [LogPosition] = []
+    for index in 0..<SnapshotTable.capacity {
+      let value = csup_load(word(index))
+      if value != 0 { positions.append(value >> 8) }
+    }
+    positions.sort()
+    var distinct: [LogPosition] = []
+    for position in positions where position != distinct.last { distinct.append(position) }
+    return distinct
+  }
+}

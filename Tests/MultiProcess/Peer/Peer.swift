@@ -1,0 +1,185 @@
+// It looks into the engine, which only a debug build lets it.
+#if DEBUG
+  import Glibc
+
+  @testable import Siltstone
+
+  /// One process of many on one database, for the tests to start and to kill: `siltstone-peer DIRECTORY WHAT NUMBER`.
+  ///
+  /// A writer's batch number i sets `w/head/0` to `w/head/4` to i and adds `w/item/i`, and deletes the item of some
+  /// batches ago. What it was told to be done it notes in a file, in which readers look before they read: so they can
+  /// tell whether a read that began after an acknowledgement saw it.
+  @main
+  struct Peer {
+    static func main() {
+      let arguments = CommandLine.arguments
+      guard arguments.count >= 4, let number = Int(arguments[3]) else { fail("usage: DIRECTORY WHAT NUMBER") }
+      signal(SIGTERM, Peer.stop)
+      do {
+        var options = Options.forPeers
+        switch arguments[2] {
+        case "writer": options.sharing = number % 2 == 0 ? .processes : .guest
+        case "reader": options.sharing = .guest
+        default: break
+        }
+        let database = try Database.open(arguments[1], options: options)
+        let acknowledged = try Acknowledgements(arguments[1] + ".acks")
+        switch arguments[2] {
+        case "writer": try write(database, number, acknowledged)
+        case "reader": try read(database, number, acknowledged)
+        default: while !isStopping { usleep(1_000) }
+        }
+        try database.close()
+      } catch {
+        fail("\(arguments[2]) \(number): \(error)")
+      }
+    }
+
+    nonisolated(unsafe) static var isStopping = false
+    /// On whatever thread the signal arrives.
+    private static let stop: @convention(c) (Int32) -> Void = { _ in Peer.isStopping = true }
+
+    static func fail(_ message: String) -> Never {
+      let line = message + "\n"
+      _ = line.withCString { Glibc.write(2, $0, line.utf8.count) }
+      exit(3)
+    }
+
+    // MARK: - Writing
+
+    private static func write(
+      _ database: Database, _ writer: Int, _ acknowledged: Acknowledgements
+    ) throws(SiltstoneError) {
+      var number = try PeerData.count(database, writer)
+      if number < acknowledged[writer] { fail("writer \(writer): \(acknowledged[writer]) told, \(number) there") }
+      var random = PeerRandom(UInt64(writer) &* 77 &+ UInt64(number) &+ UInt64(getpid()))
+      while !isStopping {
+        number += 1
+        var batch = WriteBatch()
+        let large = random.next() % 64 == 0
+        for index in 0..<PeerData.heads {
+          let padding = index == 2 && large ? String(repeating: "x", count: 30_000) : ""
+          try batch.put(PeerData.head(writer, index), "\(number) \(padding)")
+        }
+        try batch.put(PeerData.item(writer, number), "\(number) \(String(repeating: "y", count: 200))")
+        if number > PeerData.kept { try batch.delete(PeerData.item(writer, number - PeerData.kept)) }
+        try database.write(batch, durability: random.next() % 16 == 0 ? .synced : .staged)
+        acknowledged[writer] = number
+      }
+    }
+
+    // MARK: - Reading
+
+    private static func read(
+      _ database: Database, _ number: Int, _ acknowledged: Acknowledgements
+    ) throws(SiltstoneError) {
+      var seen = [Int](repeating: 0, count: PeerData.writers)
+      var random = PeerRandom(UInt64(number))
+      while !isStopping {
+        let writer = Int(random.next() % UInt64(PeerData.writers))
+        let told = acknowledged[writer]
+        let found = try PeerData.count(database, writer)
+        if found < told { fail("reader \(number): writer \(writer) was told \(told), a read after that sees \(found)") }
+        if found < seen[writer] {
+          fail("reader \(number): writer \(writer) went back from \(seen[writer]) to \(found)")
+        }
+        seen[writer] = found
+        if random.next() % 8 == 0 {
+          let snapshot = try database.snapshot()
+          for problem in try PeerData.check(snapshot, writer) { fail("reader \(number): \(problem)") }
+          if random.next() % 4 == 0 {
+            usleep(UInt32(random.next() % 20_000))
+            for problem in try PeerData.check(snapshot, writer) { fail("reader \(number), later: \(problem)") }
+          }
+          snapshot.close()
+        }
+      }
+    }
+  }
+
+  /// What the writers write, and what must be true of it at every moment.
+  enum PeerData {
+    static let writers = 4
+    static let heads = 5
+    static let kept = 40
+
+    static func head(_ writer: Int, _ index: Int) -> String { "\(writer)/head/\(index)" }
+    static func item(_ writer: Int, _ number: Int) -> String {
+      let digits = String(number)
+      return "\(writer)/item/" + String(repeating: "0", count: 8 - digits.utf8.count) + digits
+    }
+
+    private static func number(_ value: [UInt8]?) -> Int {
+      guard let value else { return 0 }
+      return Int(String(decoding: value.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)) ?? -1
+    }
+
+    static func count(_ database: Database, _ writer: Int) throws(SiltstoneError) -> Int {
+      number(try database.get(head(writer, 0)))
+    }
+
+    static func check(_ snapshot: Snapshot, _ writer: Int) throws(SiltstoneError) -> [String] {
+      var numbers: [Int] = []
+      for index in 0..<heads { numbers.append(number(try snapshot.get(head(writer, index)))) }
+      guard let count = numbers.first, numbers.allSatisfy({ $0 == count }) else {
+        return ["writer \(writer): a batch in parts: \(numbers)"]
+      }
+      var items: [Int] = []
+      try snapshot.scan(.prefix("\(writer)/item/")) { (_, value) throws(SiltstoneError) in
+        items.append(number(value.withUnsafeBytes { Array($0) }))
+        return true
+      }
+      let expected = count == 0 ? [] : Array(max(1, count - kept + 1)...count)
+      return items == expected ? [] : ["writer \(writer): at \(count) the items are \(items)"]
+    }
+  }
+
+  /// Numbers that processes share through a file: how many batches each writer was told to be done.
+  final class Acknowledgements {
+    private let words: UnsafeMutablePointer<UInt64>
+
+    init(_ path: String) throws(SiltstoneError) {
+      let file = open(path, O_RDWR | O_CREAT, 0o600)
+      guard file >= 0, ftruncate(file, 4096) == 0,
+        let base = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0), base != MAP_FAILED
+      else { throw SiltstoneError(.inputOutput, "no file for acknowledgements", errno: errno) }
+      close(file)
+      words = base.assumingMemoryBound(to: UInt64.self)
+    }
+
+    subscript(_ index: Int) -> Int {
+      get { Int(words[index]) }
+      set { words[index] = UInt64(newValue) }
+    }
+  }
+
+  /// Good enough to choose by.
+  struct PeerRandom {
+    private var state: UInt64
+    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
+    mutating func next() -> UInt64 {
+      state ^= state << 13
+      state ^= state >> 7
+      state ^= state << 17
+      return state >> 8
+    }
+  }
+
+  extension Options {
+    /// Everything small, so that a few thousand writes fill many memtables, segments and levels.
+    static var forPeers: Options {
+      var options = Options()
+      options.memtableBytes = 128 << 10
+      options.tableBytes = 64 << 10
+      options.blockBytes = 1 << 10
+      options.ringBytes = 1 << 17
+      options.logSegmentBytes = 1 << 17
+      options.memoryBudgetBytes = 8 << 20
+      return options
+    }
+  }
+#else
+  @main struct Peer {
+    static func main() {}
+  }
+#endif
