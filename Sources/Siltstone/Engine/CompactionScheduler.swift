@@ -248,10 +248,10 @@ final class CompactionScheduler: Sendable {
 
   private func perform(_ run: CompactionRun, _ index: Int) {
     let begin = tree.storage.monotonicNanoseconds()
-    var job = CompactionJob(
-      run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation, run.progress))
     let outcome: Result<JobResult, SiltstoneError>
     do throws(SiltstoneError) {
+      var job = CompactionJob(
+        run.tasks[index], version: run.version, context: try tree.jobContext(run.cancellation, run.progress))
       let result = try job.run()
       pacing.merged(
         result.bytesRead, nanoseconds: tree.storage.monotonicNanoseconds() - begin, workers: workerCount)
