@@ -33,11 +33,21 @@ uint32_t csup_shared_layout(void) {
 }
 
 int csup_shared_reset(csup_shared *s) {
+  /* Numbers only grow, so that a reader who outlived all others notices that something has changed. What no life would
+   * have reached is damage, and begins anew. */
+  const uint64_t limit = (uint64_t)1 << 40;
+  uint64_t generation = csup_load(&s->generation), serial = csup_load(&s->active) >> 8;
+  uint64_t next_arena = csup_load(&s->next_arena);
   const size_t begin = offsetof(csup_shared, active);
-  memset((uint8_t *)s + begin, 0, CSUP_SHARED_HEADER_BYTES - begin);
+  csup_store32(&s->recovering, 1);
+  csup_fence();
+  memset((uint8_t *)s + begin + 8, 0, CSUP_SHARED_HEADER_BYTES - begin - 8);
   s->drainer = 0;
-  s->generation = 2;
-  s->next_table = s->next_run = s->next_arena = 1;
+  s->generation = generation < limit ? (generation | 1) + 1 : 2;
+  csup_store(&s->flushed, serial < limit ? serial : 0);
+  csup_store(&s->active, s->flushed << 8);
+  s->next_table = s->next_run = 1;
+  s->next_arena = next_arena != 0 && next_arena < limit ? next_arena : 1;
   csup_lock *locks[] = {&s->commit_lock, &s->drain_lock, &s->manifest_lock, &s->segments_lock};
   for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
     int error = csup_lock_init(locks[i]);

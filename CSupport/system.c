@@ -36,6 +36,22 @@ int csup_lock_byte(int file, uint64_t byte) {
   return errno == EAGAIN || errno == EACCES ? 1 : -1;
 }
 
+int csup_read_lock_byte(int file, uint64_t byte, bool locked) {
+  struct flock lock = {
+      .l_type = locked ? F_RDLCK : F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
+  return fcntl(file, F_OFD_SETLK, &lock);
+}
+
+int csup_find_lock(int file, uint64_t begin, uint64_t end, uint64_t *first, uint64_t *last) {
+  struct flock lock = {
+      .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)begin, .l_len = (off_t)(end - begin)};
+  if (fcntl(file, F_OFD_GETLK, &lock) != 0) return -1;
+  if (lock.l_type == F_UNLCK) return 0;
+  *first = (uint64_t)lock.l_start;
+  *last = (uint64_t)(lock.l_start + lock.l_len - 1);
+  return 1;
+}
+
 int csup_byte_is_locked(int file, uint64_t byte, uint64_t length) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = (off_t)length};
   if (fcntl(file, F_OFD_GETLK, &lock) != 0) return -1;
@@ -62,13 +78,13 @@ __attribute__((constructor)) static void watch_forks(void) {
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-int csup_open_private(int directory, const char *name) {
+int csup_open_private(int directory, const char *name, bool writable) {
   int file = -1;
   pthread_mutex_lock(&private_mutex);
   if (private_count == MAX_PRIVATE) {
     errno = EMFILE;
   } else {
-    file = openat(directory, name, O_RDWR | O_CREAT | O_CLOEXEC, (mode_t)0600);
+    file = openat(directory, name, (writable ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, (mode_t)0600);
     if (file >= 0) private_files[private_count++] = file;
   }
   int number = errno;

@@ -99,7 +99,8 @@ typedef struct csup_shared {
   uint32_t failed;        /* errno of a failed log write or sync; once set, writing is over until reopened */
   uint32_t log_wanted;    /* futex: moves when the holder of the log role has something to do */
   uint32_t drainer;       /* `taken` of who drained last: who the dead owner of the drain lock was */
-  uint8_t pad3[44];
+  uint32_t recovering;    /* 1 from when a process begins to recover the database until all is in place again */
+  uint8_t pad3[40];
   /* 320 */ csup_lock commit_lock;
   uint8_t pad4[64 - sizeof(csup_lock)];
   /* 384 */ csup_lock drain_lock;
@@ -149,7 +150,7 @@ _Static_assert(offsetof(csup_shared, checksum) == CSUP_SHARED_IDENTITY_BYTES &&
 uint32_t csup_shared_layout(void);
 
 /* Clears what lives only as long as its users: slots, arenas, snapshots and the words of the view; and makes all locks
- * anew. Watermarks and identity stay. REQUIRES: nobody uses the memory. 0, or an errno. */
+ * anew. Watermarks and identity stay. REQUIRES: nobody uses the memory but to read. 0, or an errno. */
 int csup_shared_reset(csup_shared *shared);
 
 static inline csup_slot *csup_slot_at(csup_shared *s, size_t index) {

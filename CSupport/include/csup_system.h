@@ -19,12 +19,17 @@ long csup_write_dsync(int file, const void *bytes, size_t length, uint64_t offse
  * the lock alive after its parent: use a private descriptor. */
 int csup_lock_byte(int file, uint64_t byte);
 
+/* Takes or gives back a shared lock on one byte, for which a descriptor to read suffices. 0, or -1 with errno set. */
+int csup_read_lock_byte(int file, uint64_t byte, bool locked);
+/* Finds a lock of another description on bytes begin..<end, not always the first. 1, with its first and last byte;
+ * 0 if there is none; -1 with errno set. */
+int csup_find_lock(int file, uint64_t begin, uint64_t end, uint64_t *first, uint64_t *last);
 /* Whether another description holds a lock on any of `length` bytes from `byte` on. 1, 0, or -1 with errno set. */
 int csup_byte_is_locked(int file, uint64_t byte, uint64_t length);
 
-/* Opens `name` below `directory` to read and write, and makes it if it is missing; a child of fork finds the
- * descriptor closed. Returns it, or -1 with errno set. Thread-safe. */
-int csup_open_private(int directory, const char *name);
+/* Opens `name` below `directory` to read, or to read and write, which makes it if it is missing; a child of fork finds
+ * the descriptor closed. Returns it, or -1 with errno set. Thread-safe. */
+int csup_open_private(int directory, const char *name, bool writable);
 /* Closes what csup_open_private returned. In a child of fork, where that is closed already, this does nothing. */
 void csup_close_private(int file);
 

@@ -245,6 +245,11 @@ final class CrashDisk: Storage {
     guarded.withLock { $0.locked.contains(byte) }
   }
 
+  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks {
+    throw SiltstoneError(.invalidArgument, "nobody only reads here", file: name)
+  }
+  func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] { [] }
+
   func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
     try map(name, sizeBytes: sizeBytes)
   }

@@ -29,22 +29,25 @@ import Testing
     Entry(key: cursor.key.copied(), trailer: cursor.trailer.rawValue, value: cursor.value.copied())
   }
 
-  static func forward(_ memtable: Memtable) throws -> [Entry] {
+  static func forward(_ memtable: Memtable) throws -> [Entry] { try forward(memtable, .max) }
+  static func backward(_ memtable: Memtable) throws -> [Entry] { try backward(memtable, .max) }
+
+  static func forward(_ memtable: Memtable, _ limit: Int) throws -> [Entry] {
     var cursor = MemtableCursor(memtable)
     var seen: [Entry] = []
     try cursor.seekToFirst()
-    while cursor.isValid {
+    while cursor.isValid, seen.count < limit {
       seen.append(entry(cursor))
       try cursor.next()
     }
     return seen
   }
 
-  static func backward(_ memtable: Memtable) throws -> [Entry] {
+  static func backward(_ memtable: Memtable, _ limit: Int) throws -> [Entry] {
     var cursor = MemtableCursor(memtable)
     var seen: [Entry] = []
     try cursor.seekToLast()
-    while cursor.isValid {
+    while cursor.isValid, seen.count < limit {
       seen.append(entry(cursor))
       try cursor.previous()
     }

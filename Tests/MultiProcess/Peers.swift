@@ -20,8 +20,12 @@ final class Peers {
     return tool.deletingLastPathComponent().appendingPathComponent("siltstone-peer").path
   }()
 
-  /// Starts "writer 2", say. With `killedAt` the process kills itself there.
-  func start(_ name: String, killedAt point: String? = nil) throws {
+  /// Starts "writer 2", say. With `killedAt` the process kills itself there; `through` is a command that starts it.
+  ///
+  /// - Returns: false if the command cannot be run here.
+  @discardableResult
+  func start(_ name: String, killedAt point: String? = nil, through command: [String] = []) throws -> Bool {
+    if let program = command.first, Peers.find(program) == nil || getuid() != 0 { return false }
     let parts = name.split(separator: " ").map(String.init)
     let errors = workspace.path("errors-\(errorFiles.count)")
     errorFiles.append(errors)
@@ -30,7 +34,7 @@ final class Peers {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     var pointers: [UnsafeMutablePointer<CChar>?] = []
-    for argument in [Peers.path, workspace.database, parts[0], parts[1]] { pointers.append(strdup(argument)) }
+    for argument in command + [Peers.path, workspace.database, parts[0], parts[1]] { pointers.append(strdup(argument)) }
     pointers.append(nil)
     defer { for pointer in pointers { free(pointer) } }
     var variables = ProcessInfo.processInfo.environment
@@ -48,9 +52,15 @@ final class Peers {
     posix_spawnattr_setsigmask(&attributes, &mask)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var process = pid_t()
-    let result = posix_spawn(&process, Peers.path, &actions, &attributes, &pointers, &environment)
+    let result = posix_spawn(
+      &process, command.first.flatMap(Peers.find) ?? Peers.path, &actions, &attributes, &pointers, &environment)
     try #require(result == 0, "\(Peers.path): \(String(cString: strerror(result)))")
     running[name] = process
+    return true
+  }
+
+  private static func find(_ program: String) -> String? {
+    ["/usr/bin/", "/bin/"].map { $0 + program }.first { FileManager.default.isExecutableFile(atPath: $0) }
   }
 
   /// `kill -9`, wherever it stands.

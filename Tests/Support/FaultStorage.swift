@@ -94,6 +94,10 @@ final class FaultStorage: Storage {
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
     try below.isLocked(name, byte: byte)
   }
+  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks { try below.makeMarks(name) }
+  func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] {
+    try below.marks(name, in: range, limit: limit)
+  }
   func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
     try below.mapReadOnly(name, sizeBytes: sizeBytes)
   }

@@ -36,6 +36,10 @@ final class TableTestStorage: Storage {
   func map(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
     throw SiltstoneError(.invalidArgument, "tables are not mapped", file: name)
   }
+  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks {
+    throw SiltstoneError(.invalidArgument, "tables need no marks", file: name)
+  }
+  func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] { [] }
   func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
     try map(name, sizeBytes: sizeBytes)
   }

@@ -251,10 +251,10 @@ final class CompactionScheduler: Sendable {
     let begin = tree.storage.monotonicNanoseconds()
     let (source, target) = (UInt64(run.plan.sourceLevel), UInt64(run.plan.targetLevel))
     csup_probe_compaction_begin(source, target, run.tasks[index].inputBytes)
-    var job = CompactionJob(
-      run.tasks[index], version: run.version, context: tree.jobContext(run.cancellation, run.progress))
     let outcome: Result<JobResult, SiltstoneError>
     do throws(SiltstoneError) {
+      var job = CompactionJob(
+        run.tasks[index], version: run.version, context: try tree.jobContext(run.cancellation, run.progress))
       let result = try job.run()
       pacing.merged(
         result.bytesRead, nanoseconds: tree.storage.monotonicNanoseconds() - begin, workers: workerCount)

@@ -33,7 +33,7 @@ extension Engine {
   }
 
   func commit(_ batch: EncodedBatch, _ durability: Durability?) throws(SiltstoneError) {
-    try checkOpen()
+    try checkWritable()
     let begin = commitMeter.begin(storage)
     pacing.admit(batch.payload.count)
     _ = try report { () throws(SiltstoneError) in try pipeline.commit(batch, durability ?? options.durability) }
@@ -41,7 +41,7 @@ extension Engine {
   }
 
   func sync() throws(SiltstoneError) {
-    try checkOpen()
+    try checkWritable()
     try pipeline.sync()
   }
 }

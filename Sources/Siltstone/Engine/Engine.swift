@@ -78,9 +78,10 @@ final class Engine: Sendable {
   func start() throws(SiltstoneError) {
     try threads.withLock { (threads) throws(SiltstoneError) in
       let (flusher, logWorker, scheduler, follower, storage) = (flusher, logWorker, scheduler, follower, storage)
+      threads.append(try BackgroundThread("silt-follow") { follower.run() })
+      if !shared.isWritable { return }
       threads.append(try BackgroundThread("silt-flush") { flusher.run() })
       threads.append(try BackgroundThread("silt-log") { logWorker.run(storage) })
-      threads.append(try BackgroundThread("silt-follow") { follower.run() })
       for number in 0..<scheduler.workerCount {
         let reserved = number > 0 && number == scheduler.workerCount - 1
         threads.append(try BackgroundThread("silt-compact-\(number)") { scheduler.run(reserved: reserved) })
@@ -94,15 +95,22 @@ final class Engine: Sendable {
   func close() throws(SiltstoneError) {
     if forks != csup_fork_count() { return }
     if closed.exchange(true, ordering: .acquiringAndReleasing) { return }
-    pipeline.close()
-    flusher.stop()
-    scheduler.stop()
-    logWorker.stop()
+    if shared.isWritable {
+      pipeline.close()
+      flusher.stop()
+      scheduler.stop()
+      logWorker.stop()
+    }
     follower.stop()
     threads.withLock { threads in
       for thread in threads { thread.join() }
       threads.removeAll()
     }
+    if shared.isWritable { try leave() }
+  }
+
+  /// Gives up what this process has of the shared state.
+  private func leave() throws(SiltstoneError) {
     compactionRole.leave()
     defer { exclusive.withLock { $0 = nil } }
     let turn = Result { () throws(SiltstoneError) in try Opening.takeTurn(storage) }
@@ -121,7 +129,7 @@ final class Engine: Sendable {
   // MARK: - Housekeeping on demand
 
   func flush() throws(SiltstoneError) {
-    try checkOpen()
+    try checkWritable()
     try report { () throws(SiltstoneError) in
       try pipeline.seal()
       try flusher.drain()
@@ -137,7 +145,7 @@ final class Engine: Sendable {
   }
 
   func waitForCompaction() throws(SiltstoneError) {
-    try checkOpen()
+    try checkWritable()
     try flusher.drain()
     try tree.follow()
     try report { () throws(SiltstoneError) in try scheduler.waitUntilIdle() }
@@ -147,6 +155,12 @@ final class Engine: Sendable {
   func checkOpen() throws(SiltstoneError) {
     if isClosed { throw SiltstoneError(.closed, "the database was closed") }
     if forks != csup_fork_count() { throw Engine.forked }
+  }
+
+  @inline(__always)
+  func checkWritable() throws(SiltstoneError) {
+    try checkOpen()
+    if !shared.isWritable { throw SiltstoneError(.readOnly, "the database was opened for reading only") }
   }
 
   private static var forked: SiltstoneError {

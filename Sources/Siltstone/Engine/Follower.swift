@@ -43,7 +43,7 @@ final class Follower: Sendable {
         try view.follow()
         try tree.follow()
         let now = parts.storage.monotonicNanoseconds()
-        if now - lastHousekeeping >= Follower.housekeepingNanoseconds {
+        if shared.isWritable, now - lastHousekeeping >= Follower.housekeepingNanoseconds {
           lastHousekeeping = now
           try keepHouse()
         }

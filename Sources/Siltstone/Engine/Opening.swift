@@ -15,6 +15,7 @@ struct Opening {
   private static let patienceNanoseconds: UInt64 = 60_000_000_000
 
   func run() throws(SiltstoneError) -> Engine {
+    if options.sharing == .readOnly { return try observe() }
     try checkDirectory()
     let opening = try Opening.takeTurn(storage)
     defer { withExtendedLifetime(opening) {} }
@@ -83,6 +84,56 @@ struct Opening {
     guard let memtables, let active = memtables.first else {
       throw .corrupt("the arena table has no active memtable", file: SharedState.fileName)
     }
+    return base.finish(parts, manifest, active, Array(memtables.dropFirst()))
+  }
+
+  // MARK: - Only reading
+
+  /// Looks at a database that others have open, and changes nothing, not even in shared memory. They may come and go
+  /// meanwhile: then it looks again.
+  private func observe() throws(SiltstoneError) -> Engine {
+    guard try storage.exists(CurrentFile.name) else {
+      throw SiltstoneError(.notADatabase, "the directory holds no database", file: directory)
+    }
+    var failure: SiltstoneError?
+    for _ in 0..<Opening.maxLooks {
+      guard try ProcessTable.isAnyAlive(storage) else { throw failure ?? Opening.nobodyWrites }
+      if try storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.exclusive) {
+        throw SiltstoneError(.alreadyOpen, "a process has the database open for itself alone", file: directory)
+      }
+      let shared = try SharedState.join(storage, isWritable: false)
+      do throws(SiltstoneError) {
+        let parts = try SharedParts(storage, shared, shared.database, options.sharing)
+        if let (view, tree) = try observeTree(parts) {
+          return try Assembly(directory: directory, options: options, exclusive: nil).finish(parts, view, tree)
+        }
+      } catch {
+        failure = error
+        if error.code != .missingFile, error.code != .unreachableMemory { throw error }
+      }
+      csup_sleep(2_000_000)
+    }
+    throw failure ?? Opening.nobodyWrites
+  }
+  private static let maxLooks = 500
+
+  private static var nobodyWrites: SiltstoneError {
+    SiltstoneError(
+      .readOnly, "no process has the database open for writing, which one that only reads depends on",
+      file: SharedState.fileName)
+  }
+
+  /// The tree and the memtables of one generation; nil if it did not last that long.
+  private func observeTree(_ parts: SharedParts) throws(SiltstoneError) -> (CurrentView, TreeKeeper)? {
+    let shared = parts.shared
+    let pin = parts.pins.pinCurrent { shared.generation }
+    let (flushed, end) = (shared.flushedSerial, shared.manifestEnd)
+    func isCurrent() -> Bool { pin.generation & 1 == 0 && shared.generation == pin.generation && !shared.isRecovering }
+    guard isCurrent() else { return nil }
+    let manifest = try Manifest.join(storage, end, isWritable: false)
+    let base = try TreeBase(storage, options, manifest.state.layout, pin)
+    let memtables = try parts.arenas.memtables(after: flushed, through: shared.active)
+    guard isCurrent(), let memtables, let active = memtables.first else { return nil }
     return base.finish(parts, manifest, active, Array(memtables.dropFirst()))
   }
 
@@ -224,7 +275,7 @@ extension Engine {
   static func open(_ directory: String, _ options: Options) throws(SiltstoneError) -> Engine {
     try options.check()
     let storage = try DiskStorage(
-      path: directory, create: options.createIfMissing,
+      path: directory, create: options.createIfMissing && options.sharing != .readOnly,
       backend: options.ioBackend == .automatic ? .automatic : .plain)
     return try open(directory, options, on: storage)
   }

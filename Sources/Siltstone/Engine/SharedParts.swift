@@ -12,9 +12,17 @@ struct SharedParts: Sendable {
   ) throws(SiltstoneError) {
     self.storage = storage
     self.shared = shared
+    guard sharing != .readOnly else {
+      let marks = try storage.makeMarks(SharedState.fileName)
+      processes = ProcessTable(observing: shared, storage)
+      pins = GenerationPins(shared, slot: nil, marks: marks)
+      arenas = ArenaTable(storage, shared, processes, database, isPrivate: false, isWritable: false)
+      snapshots = SnapshotList(SnapshotTable(shared, storage, slot: -1, marks: marks))
+      return
+    }
     processes = try ProcessTable(storage, shared, sharing: sharing.kind.rawValue)
     pins = GenerationPins(shared, slot: processes.ownSlot)
     arenas = ArenaTable(storage, shared, processes, database, isPrivate: sharing == .exclusive)
-    snapshots = SnapshotList(SnapshotTable(shared, slot: processes.own))
+    snapshots = SnapshotList(SnapshotTable(shared, storage, slot: processes.own))
   }
 }

@@ -43,8 +43,11 @@ final class SnapshotList: Sendable {
   }
 
   /// Those of all processes, ascending, without repeats.
-  func sorted() -> [LogPosition] { table.sorted() }
-  var oldest: LogPosition? { table.sorted().first }
+  func sorted() throws(SiltstoneError) -> [LogPosition] { try table.sorted() }
+  /// If it cannot be told, everything is kept.
+  var oldest: LogPosition? {
+    do throws(SiltstoneError) { return try table.sorted().first } catch { return 0 }
+  }
 
   func positions(ofSlot slot: Int) -> [LogPosition] { table.positions(ofSlot: slot) }
 

@@ -13,9 +13,11 @@ struct PendingFlush {
 
 extension TreeKeeper {
   /// What jobs need to know; the snapshots are those of now.
-  func jobContext(_ cancellation: Cancellation, _ progress: JobProgress = JobProgress()) -> JobContext {
+  func jobContext(
+    _ cancellation: Cancellation, _ progress: JobProgress = JobProgress()
+  ) throws(SiltstoneError) -> JobContext {
     JobContext(
-      storage: storage, snapshots: snapshots.sorted(), targetTableBytes: shape.targetTableBytes,
+      storage: storage, snapshots: try snapshots.sorted(), targetTableBytes: shape.targetTableBytes,
       nextFileNumber: { self.takeFileNumber() }, cancellation: cancellation, progress: progress)
   }
 
@@ -46,7 +48,7 @@ extension TreeKeeper {
     let hold = outputs.begin()
     var job = FlushJob(
       MemtableCursor(memtable), layout: view.peek().version.layout, shape: shape,
-      context: jobContext(Cancellation()))
+      context: try jobContext(Cancellation()))
     let result = try job.run()
     KillPoint.reach(.tableWritten)
     return PendingFlush(

@@ -157,13 +157,21 @@ final class TreeKeeper: Sendable {
 
   private func follow(_ manifest: inout Manifest, _ opened: [Table]) throws(SiltstoneError) {
     var opened = opened
+    var patience = 100
     while true {
+      if !shared.isWritable, shared.isRecovering { return }
       let old = view.peek().version
       let pin = pins.pinCurrent { shared.generation }
       if pin.generation == old.generation { return }
       if pin.generation & 1 == 1 {
-        // It is being changed at this moment, or its changer died at it.
-        try withManifestLock(&manifest) { (_) in }
+        // It is being changed at this moment, or its changer died at it. Who may not write can only wait for others.
+        if shared.isWritable {
+          try withManifestLock(&manifest) { (_) in }
+        } else {
+          patience -= 1
+          if patience == 0 { return }
+          csup_sleep(100_000)
+        }
         continue
       }
       let flushed = shared.flushedSerial
@@ -182,7 +190,7 @@ final class TreeKeeper: Sendable {
       if try view.install(version, flushed: flushed, pin: pin) {
         reaper.note(version.tableNumbers.filter { !old.has($0) }, bornIn: old.generation + 1)
         reaper.condemn(old.tableNumbers.filter { !version.has($0) }, endedBy: pin.generation)
-        csup_store(processes.ownSlot.pointer(to: \.view_generation), pin.generation)
+        if shared.isWritable { csup_store(processes.ownSlot.pointer(to: \.view_generation), pin.generation) }
         return
       }
     }
@@ -231,9 +239,13 @@ final class TreeKeeper: Sendable {
   /// Reads the manifest back from the disk. Under its lock, since a commit may put another file in its place.
   func verifyManifest() throws(SiltstoneError) {
     try manifest.withLock { (manifest) throws(SiltstoneError) in
-      try withManifestLock(&manifest) { (_) throws(SiltstoneError) in
-        var recovered = Manifest.Recovered(fileName: "")
+      var recovered = Manifest.Recovered(fileName: "")
+      if !shared.isWritable {
         _ = try Manifest.recover(storage, &recovered)
+      } else {
+        try withManifestLock(&manifest) { (_) throws(SiltstoneError) in
+          _ = try Manifest.recover(storage, &recovered)
+        }
       }
     }
   }
@@ -241,6 +253,7 @@ final class TreeKeeper: Sendable {
   /// Deletes what is left to delete, and brings the manifest's last words to disk. An error costs nothing: they only
   /// repeat what is there.
   func close() {
+    if !shared.isWritable { return }
     reap()
     manifest.withLock { manifest in
       do throws(SiltstoneError) { try manifest.sync() } catch {}

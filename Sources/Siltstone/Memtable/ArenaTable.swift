@@ -202,7 +202,10 @@ final class ArenaTable: Sendable {
   /// The memory of an entry, mapped if it was not.
   private func memory(of index: Int) throws(SiltstoneError) -> any SharedMemory {
     let fields = entry(index).pointee
-    if let known = mapped.withLock({ $0[index] }), known.file == fields.file { return known.memory }
+    let known = mapped.withLock { $0[index] }
+    if let known, known.file == fields.file, isPrivate || known.memory.identity.inode == fields.inode {
+      return known.memory
+    }
     guard let place = MemoryIdentity.Place(rawValue: fields.place), place != .process, fields.size_bytes >= 4096,
       fields.size_bytes <= ArenaTable.maxArenaBytes
     else {
@@ -297,7 +300,7 @@ final class ArenaTable: Sendable {
     var newest: UInt64 = 0
     for index in 0..<ArenaTable.count {
       let state = state(index)
-      guard state.is(CSUP_ARENA_LIVE), state.serial > 1, state.serial <= shared.activeSerial else { continue }
+      guard state.is(CSUP_ARENA_LIVE), state.serial <= shared.activeSerial else { continue }
       let first = csup_load(entry(index).pointer(to: \.first_position))
       if first <= position, self.state(index) == state { newest = max(newest, state.serial - 1) }
     }

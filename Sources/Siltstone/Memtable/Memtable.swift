@@ -35,11 +35,11 @@ final class Memtable: Sendable {
     list = OpaquePointer(memory.base)
   }
 
-  var usedBytes: Int { min(csup_memtable_used(list), memory.sizeBytes) }
+  var usedBytes: Int { max(0, min(csup_memtable_used(list), memory.sizeBytes)) }
   /// What it may grow to.
   var sizeBytes: Int { memory.sizeBytes }
   /// What of that may be used now.
-  var capacityBytes: Int { min(csup_memtable_capacity(list), memory.sizeBytes) }
+  var capacityBytes: Int { max(0, min(csup_memtable_capacity(list), memory.sizeBytes)) }
   var entryCount: UInt64 { csup_memtable_count(list) }
   var isEmpty: Bool { entryCount == 0 }
 

@@ -64,10 +64,14 @@ final class CurrentView: Sendable {
     while true {
       let view = peek()
       let now = position()
-      if view.active.serial == shared.activeSerial { return (view, now) }
+      if view.active.serial == shared.activeSerial || isWaiting { return (view, now) }
       try follow()
     }
   }
+
+  /// A process that only reads has outlived those who wrote, and one that comes after them is not done with recovering:
+  /// until then there is nothing newer than this view.
+  private var isWaiting: Bool { !shared.isWritable && shared.isRecovering }
 
   /// Takes the memtables into the view that it has not got.
   @inline(never)
@@ -78,11 +82,11 @@ final class CurrentView: Sendable {
         let pin = pins.pinCurrent { shared.generation }
         let flushed = shared.flushedSerial
         let active = shared.active
-        if old.active.serial == active.serial { return true }
+        if old.active.serial == active.serial || isWaiting { return true }
         // What is in tables already may be gone.
         if flushed > old.active.serial { return false }
         let newer = try arenas.memtables(after: old.active.serial, through: active)
-        if shared.generation != pin.generation { continue }
+        if shared.generation != pin.generation || isWaiting { continue }
         guard let newer, let newest = newer.first else { return false }
         // What went into tables since the old view was taken is kept by its pins alone.
         let kept = old.memtables.contains { $0.serial <= flushed } ? old.pins + [pin] : [pin]
@@ -104,7 +108,7 @@ final class CurrentView: Sendable {
       let active = shared.active
       let behind = max(flushed, old.active.serial)
       let newer = behind < active.serial ? try arenas.memtables(after: behind, through: active) : []
-      guard let newer, shared.generation == pin.generation else { return false }
+      guard let newer, shared.generation == pin.generation, !isWaiting else { return false }
       let memtables = newer + old.memtables.filter { $0.serial > flushed }
       guard let newest = memtables.first else { return false }
       replace(ReadView(active: newest, sealed: Array(memtables.dropFirst()), version: version, pins: [pin]))

@@ -18,13 +18,16 @@ final class GenerationPins: Sendable {
   nonisolated(unsafe) private let slot: UnsafeMutablePointer<csup_slot>?
   /// Kept, so that the slot's memory stays.
   private let shared: SharedState?
+  /// For a process that may not write: it marks what it pins.
+  private let marks: (any FileMarks)?
 
   private static let spanBits: UInt64 = 16
   static let maxSpan: UInt64 = (1 << spanBits) - 1
 
-  init(_ shared: SharedState?, slot: UnsafeMutablePointer<csup_slot>?) {
+  init(_ shared: SharedState?, slot: UnsafeMutablePointer<csup_slot>?, marks: (any FileMarks)? = nil) {
     self.shared = shared
     self.slot = slot
+    self.marks = marks
   }
 
   /// Pins the present generation.
@@ -47,6 +50,7 @@ final class GenerationPins: Sendable {
       hold.counts[generation, default: 0] += 1
       holds[index] = hold
       publish(hold, index)
+      if hold.counts[generation] == 1 { try? marks?.set(SharedState.LockByte.generations + generation, true) }
     }
     return GenerationPin(generation, self)
   }
@@ -80,6 +84,7 @@ final class GenerationPins: Sendable {
       hold.counts[generation] = count == 1 ? nil : count - 1
       holds[index] = hold.counts.isEmpty ? nil : hold
       if hold.counts.isEmpty { publish(nil, index) }
+      if count == 1 { try? marks?.set(SharedState.LockByte.generations + generation, false) }
     }
   }
 

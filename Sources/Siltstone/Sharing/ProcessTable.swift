@@ -43,6 +43,15 @@ final class ProcessTable: Sendable {
       file: SharedState.fileName)
   }
 
+  /// Takes no slot: for a process that may not write.
+  init(observing shared: SharedState, _ storage: any Storage) {
+    self.storage = storage
+    self.shared = shared
+    own = -1
+    ownNumber = 0
+    lock = Mutex(nil)
+  }
+
   var ownSlot: UnsafeMutablePointer<csup_slot> { slot(own) }
   func slot(_ index: Int) -> UnsafeMutablePointer<csup_slot> { csup_slot_at(shared.header, index)! }
 
@@ -136,7 +145,11 @@ final class ProcessTable: Sendable {
     for index in 0..<Int(CSUP_SHARED_SLOTS) where isTaken(index) && reads(index, from: generations) {
       if isAlive(index) || !clearIfDead(index) { return false }
     }
-    return true
+    // Those who may only read have no slot. If it cannot be told, somebody reads.
+    let base = SharedState.LockByte.generations
+    let marked = try? storage.marks(
+      SharedState.fileName, in: base + generations.lowerBound..<base + generations.upperBound, limit: 1)
+    return marked?.isEmpty ?? false
   }
 
   /// Whether the process in a slot says that it reads from one of these generations.

@@ -190,6 +190,7 @@ extension SharedState {
     setPublished(end)
     setReserved(end)
     csup_store(words.magic, head.magic)
+    csup_store32(header.pointer(to: \.recovering)!, 0)
     // Before the ring is used: a power cut could otherwise leave pages of the ring and a header of zeros, which is what
     // damage looks like.
     if isNew { try mapping.sync() }

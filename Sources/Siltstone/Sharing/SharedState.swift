@@ -16,6 +16,10 @@ final class SharedState: Sendable {
     static func role(_ role: csup_role) -> UInt64 { 8 + UInt64(role.rawValue) }
     /// Held for as long as the process in that slot lives.
     static func slot(_ index: Int) -> UInt64 { 64 + UInt64(index) }
+    /// Marked by a process that may not write: the generations that it reads from ...
+    static let generations: UInt64 = 1 << 60
+    /// ... and the positions of its snapshots.
+    static let positions: UInt64 = 1 << 61
   }
 
   let mapping: any MappedFile
@@ -156,14 +160,20 @@ extension SharedState {
     static let edit: UInt32 = 2
   }
 
+  /// While a process recovers the database, what there is to read from is incomplete.
+  var isRecovering: Bool { csup_load32(header.pointer(to: \.recovering)!) != 0 }
+
   /// Tells every process that there is something new to read from, or to do.
   func announceChange() {
+    if !isWritable { return }
     _ = csup_add32(words.changes, 1)
     if csup_load32(words.changeWaiters) != 0 { csup_futex_wake_all(words.changes) }
   }
 
   /// Sleeps until something changes that was not there when `seen` was read, or the time is over.
   func waitForChange(after seen: UInt32, nanoseconds: UInt64) {
+    // Who may not write cannot say that it waits, and may not be woken.
+    if !isWritable { return csup_futex_wait(words.changes, seen, min(nanoseconds, 20_000_000)) }
     _ = csup_add32(words.changeWaiters, 1)
     csup_futex_wait(words.changes, seen, nanoseconds)
     _ = csup_add32(words.changeWaiters, .max)

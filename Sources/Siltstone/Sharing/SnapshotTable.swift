@@ -5,11 +5,16 @@ internal import CSupport
 struct SnapshotTable: Sendable {
   static let capacity = Int(CSUP_SHARED_SNAPSHOTS)
   private let shared: SharedState
+  private let storage: any Storage
+  /// For a process that may not write: it marks its positions.
+  private let marks: (any FileMarks)?
   /// The owner, as the words have it.
   private let owner: UInt64
 
-  init(_ shared: SharedState, slot: Int) {
+  init(_ shared: SharedState, _ storage: any Storage, slot: Int, marks: (any FileMarks)? = nil) {
     self.shared = shared
+    self.storage = storage
+    self.marks = marks
     owner = UInt64(slot + 1)
   }
 
@@ -22,6 +27,7 @@ struct SnapshotTable: Sendable {
   ///
   /// - Returns: nil if the table is full.
   func acquire(_ present: () -> LogPosition) -> (index: Int, position: LogPosition)? {
+    if let marks { return mark(marks, present) }
     var position = present()
     // Begin at a place of one's own, so that processes do not meet.
     let start = Int(owner) * 41
@@ -39,7 +45,25 @@ struct SnapshotTable: Sendable {
     return nil
   }
 
-  func release(_ index: Int) { csup_store(word(index), 0) }
+  private func mark(_ marks: any FileMarks, _ present: () -> LogPosition) -> (index: Int, position: LogPosition)? {
+    let base = SharedState.LockByte.positions
+    var position = present()
+    while true {
+      guard (try? marks.set(base + position, true)) != nil else { return nil }
+      let now = present()
+      if now == position { return (Int(position), position) }
+      try? marks.set(base + position, false)
+      position = now
+    }
+  }
+
+  func release(_ index: Int) {
+    if let marks {
+      try? marks.set(SharedState.LockByte.positions + UInt64(index), false)
+    } else {
+      csup_store(word(index), 0)
+    }
+  }
 
   /// Those of one process.
   func positions(ofSlot slot: Int) -> [LogPosition] {
@@ -50,9 +74,12 @@ struct SnapshotTable: Sendable {
   }
 
   /// Ascending, without repeats. Those of processes that died count until their slots are cleared.
-  func sorted() -> [LogPosition] {
+  func sorted() throws(SiltstoneError) -> [LogPosition] {
     csup_fence()  // after the entries that a job is going to look at were made visible
-    var positions: [LogPosition] = []
+    let base = SharedState.LockByte.positions
+    var positions = try storage.marks(
+      SharedState.fileName, in: base..<base + KeyTrailer.maxSequence + 1, limit: .max
+    ).map { $0 - base }
     for index in 0..<SnapshotTable.capacity {
       let value = csup_load(word(index))
       if value != 0 { positions.append(value >> 8) }

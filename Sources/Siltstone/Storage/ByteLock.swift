@@ -8,7 +8,7 @@ final class ByteLock: FileLock {
 
   /// Nil if another holds the byte: another process, or another lock of this one.
   init?(directory: Int32, name: String, byte: UInt64) throws(SiltstoneError) {
-    let descriptor = retryingInterrupts { csup_open_private(directory, name) }
+    let descriptor = retryingInterrupts { csup_open_private(directory, name, true) }
     guard descriptor >= 0 else { throw .system("open the file", errno: errno, file: name) }
     let outcome = csup_lock_byte(descriptor, byte)
     let number = errno

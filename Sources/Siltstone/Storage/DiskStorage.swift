@@ -159,6 +159,32 @@ final class DiskStorage: Storage {
     return outcome == 1
   }
 
+  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks {
+    try ByteMarks(directory: directory, name: name)
+  }
+
+  func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] {
+    let descriptor = retryingInterrupts { csup_open_at(directory, name, O_RDONLY, 0) }
+    guard descriptor >= 0 else { throw openError(errno, name) }
+    defer { _ = Glibc.close(descriptor) }
+    var found: [UInt64] = []
+    // The kernel tells of one lock in a range; the others lie before it or behind it.
+    var open = [range]
+    while let next = open.popLast(), found.count < limit {
+      if next.isEmpty { continue }
+      var (first, last): (UInt64, UInt64) = (0, 0)
+      let outcome = csup_find_lock(descriptor, next.lowerBound, next.upperBound, &first, &last)
+      if outcome < 0 { throw .system("look at the locks of the file", errno: errno, file: name) }
+      if outcome == 0 { continue }
+      let (low, high) = (max(first, next.lowerBound), min(last, next.upperBound - 1))
+      guard low <= high else { continue }
+      found += Array((low...high).prefix(limit - found.count))
+      open.append(next.lowerBound..<low)
+      open.append(high + 1..<next.upperBound)
+    }
+    return found
+  }
+
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue {
     if usesURing, let queue = URingQueue(depth: depth) { return queue }
     return PlainQueue(depth: depth)

@@ -57,6 +57,10 @@ protocol Storage: AnyObject, Sendable {
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)?
   /// Whether anybody, this process included, holds the lock on that byte.
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool
+  /// Marks that others can see for as long as this process lives, and for which it need not be allowed to write.
+  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks
+  /// The bytes in `range` that anybody has marked, in no particular order; with `limit`, no more than so many.
+  func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64]
   /// A queue for overlapping reads and writes. One owner; not thread-safe.
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue
   /// Nanoseconds on a clock that never goes back.
@@ -114,6 +118,12 @@ protocol SharedMemory: AnyObject, Sendable {
 
 /// A byte lock, held until the last reference goes.
 protocol FileLock: AnyObject, Sendable {}
+
+/// Marks on bytes of a file, all taken back when the last reference goes. Thread-safe.
+protocol FileMarks: AnyObject, Sendable {
+  /// A byte is marked or it is not, however often it was set.
+  func set(_ byte: UInt64, _ isSet: Bool) throws(SiltstoneError)
+}
 
 /// What the machine granted. Everything works without any of it, only slower.
 struct StorageCapabilities: Sendable {

@@ -1,0 +1,24 @@
+internal import CSupport
+internal import Glibc
+
+/// Marks that a process which may only read leaves for those who write: shared locks on single bytes of a file. They
+/// belong to a private descriptor, as a `ByteLock` does, and so go with the process, whatever it died of.
+final class ByteMarks: FileMarks {
+  private let descriptor: Int32
+  private let name: String
+
+  init(directory: Int32, name: String) throws(SiltstoneError) {
+    let descriptor = retryingInterrupts { csup_open_private(directory, name, false) }
+    guard descriptor >= 0 else { throw .system("open the file", errno: errno, file: name) }
+    self.descriptor = descriptor
+    self.name = name
+  }
+
+  deinit { csup_close_private(descriptor) }
+
+  func set(_ byte: UInt64, _ isSet: Bool) throws(SiltstoneError) {
+    guard retryingInterrupts({ csup_read_lock_byte(descriptor, byte, isSet) }) == 0 else {
+      throw .system("lock the file", errno: errno, file: name, offset: byte)
+    }
+  }
+}

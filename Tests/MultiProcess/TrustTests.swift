@@ -1,0 +1,148 @@
+import CSupport
+import Foundation
+import Testing
+
+@testable import Siltstone
+
+/// What forks, stops, restarts, other namespaces and scribblers do to a database, and what they do not.
+@Suite(.serialized) struct TrustTests {
+  let directory = TemporaryDirectory()
+
+  private func wait(_ what: String, _ condition: () -> Bool) {
+    for _ in 0..<10_000 {
+      if condition() { return }
+      usleep(1_000)
+    }
+    Issue.record("\(what): waited in vain")
+  }
+
+  /// A child's exit status says what it met. It runs nothing that another thread's lock could keep it in.
+  @Test func aChildOfForkIsRefusedAndHarmsNothing() throws {
+    for sharing in [Options.Sharing.processes, .exclusive] {
+      var options = Options.small()
+      options.sharing = sharing
+      let database = try Database.open(directory.path, options: options)
+      try database.put("a", "1")
+      let child = fork()
+      if child == 0 {
+        var code: Int32 = 0
+        do throws(SiltstoneError) {
+          try database.put("a", "2")
+        } catch {
+          code = error.code == .forked ? 17 : 18
+        }
+        do throws(SiltstoneError) {
+          _ = try database.get("a")
+          code = 19
+        } catch {}
+        do throws(SiltstoneError) { try database.close() } catch { code = 20 }
+        _exit(code)
+      }
+      try #require(child > 0)
+      var status: Int32 = 0
+      waitpid(child, &status, 0)
+      #expect(status >> 8 & 0xFF == 17 && status & 0x7F == 0, "\(status)")
+      #expect(try database.get("a") == Array("1".utf8))
+      try database.put("b", "2")
+      try database.close()
+    }
+  }
+
+  /// A process that is stopped, not dead, delays nobody; what it pins is kept, and it is named.
+  @Test func aStoppedReaderDelaysNobodyAndIsNamed() throws {
+    let peers = try Peers()
+    try peers.start("writer 0")
+    try peers.start("reader 0")
+    wait("the writer begins") { (try? peers.acknowledged()[0]) ?? 0 > 100 }
+    peers.signal("reader 0", SIGSTOP)
+    let before = try peers.acknowledged()[0]
+    wait("the writer goes on") { (try? peers.acknowledged()[0]) ?? 0 > before + 2_000 }
+    let database = try Database.open(peers.workspace.database, options: .small())
+    wait("the reader is named") {
+      database.metrics.processes.contains { $0.silentSeconds > 1 && $0.sharing == "guest" && !$0.isSelf }
+    }
+    let silent = try #require(database.metrics.processes.first { $0.silentSeconds > 1 })
+    #expect(silent.pinnedMemtableBytes > 0 || silent.changesBehind > 0)
+    try database.close()
+    peers.signal("reader 0", SIGCONT)
+    peers.stop()
+    try peers.check()
+  }
+
+  /// Thread ids mean nothing in another namespace, and the locks must not care.
+  @Test func otherNamespacesTakePart() throws {
+    let peers = try Peers()
+    guard try peers.start("writer 0", through: ["unshare", "--pid", "--fork", "--kill-child"]) else { return }
+    try peers.start("writer 1")
+    try peers.start("reader 0")
+    for _ in 0..<6 {
+      let before = try peers.acknowledged()
+      wait("both go on") {
+        guard let now = try? peers.acknowledged() else { return false }
+        return now[0] > before[0] + 50 && now[1] > before[1] + 50
+      }
+      peers.kill("writer 0")
+      #expect(try peers.start("writer 0", through: ["unshare", "--pid", "--fork", "--kill-child"]))
+    }
+    #expect(!peers.hasEnded("reader 0") && !peers.hasEnded("writer 1"), "\(peers.complaints)")
+    peers.kill("writer 0")  // the command that started it would keep a milder signal to itself
+    peers.stop()
+    wait("the children end") {
+      (try? ProcessTable.isAnyAlive(DiskStorage(path: peers.workspace.database, create: false))) == false
+    }
+    try peers.check()
+  }
+
+  @Test func whatACrashedLifeLeftIsRemoved() throws {
+    let peers = try Peers()
+    try peers.start("writer 0")
+    wait("the writer begins") { (try? peers.acknowledged()[0]) ?? 0 > 100 }
+    peers.kill("writer 0")
+    let storage = try DiskStorage(path: peers.workspace.database, create: false)
+    let left = try storage.listMemory(prefix: "siltstone-")
+    #expect(!left.isEmpty)
+    try peers.check()
+  }
+
+  /// Somebody writes over the arenas while others read: nonsense is allowed, a wild read is not.
+  @Test func aScribbledArenaNeverGivesAWildRead() throws {
+    var random = SeededGenerator(seed: 99)
+    for round in 0..<20 {
+      let memory = try AnonymousMemory(sizeBytes: 256 << 10)
+      let memtable = Memtable(memory, firstPosition: 1)
+      let entries = MemtableTests.randomEntries(1_500, seed: UInt64(round))
+      for entry in entries { #expect(MemtableTests.insert(entry, into: memtable)) }
+      let usedBytes = memtable.usedBytes
+      for _ in 0..<(1 << Int.random(in: 0...12, using: &random)) {
+        let offset = Int.random(in: 0..<usedBytes / 4, using: &random) * 4
+        let value = Bool.random(using: &random) ? UInt32.random(in: 0...UInt32.max, using: &random) : UInt32(offset)
+        memory.base.storeBytes(of: value, toByteOffset: offset, as: UInt32.self)
+      }
+      let attached = Memtable(attached: memory, serial: 1, firstPosition: 1)
+      var damage = 0
+      for entry in entries.prefix(100) {
+        do { _ = try entry.key.withView { try attached.get($0, snapshot: .max >> 8) } } catch { damage += 1 }
+      }
+      do { _ = try MemtableTests.forward(attached, 100) } catch { damage += 1 }
+      do { _ = try MemtableTests.backward(attached, 100) } catch { damage += 1 }
+      _ = damage
+    }
+  }
+
+  @Test func filesAndMemoryAreForTheOwnersEyesOnly() throws {
+    let database = try Database.open(directory.path, options: .small())
+    for number in 0..<3_000 { try database.put("key\(number)", String(repeating: "v", count: 60)) }
+    try database.flush()
+    let storage = try DiskStorage(path: directory.path, create: false)
+    var info = stat()
+    for name in try storage.list() {
+      #expect(stat(directory.file(name), &info) == 0 && info.st_mode & 0o777 == 0o600, "\(name)")
+    }
+    let memory = try storage.listMemory(prefix: ArenaTable.namePrefix(database.engine.tree.creation.database))
+    #expect(!memory.isEmpty)
+    for name in memory {
+      #expect(stat("/dev/shm/\(name)", &info) == 0 && info.st_mode & 0o777 == 0o600, "\(name)")
+    }
+    try database.close()
+  }
+}
