@@ -3,6 +3,7 @@ import Siltstone
 /// The engine itself, through its public Swift interface.
 final class SiltstoneEngine: KeyValueEngine {
   static let name = "siltstone"
+  static let sharesBetweenProcesses = true
 
   let database: Database
   let specification: RunSpecification
