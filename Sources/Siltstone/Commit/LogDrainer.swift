@@ -147,25 +147,33 @@ private struct LogWriter: ~Copyable {
     let begin = StorageAlignment.roundDown(shared.drained)
     let end = StorageAlignment.roundUp(target)
     let first = pieceEnd(begin, end, segments.segmentBytes, shared.ringBytes)
-    let isDurable = durable && first == end
+    if durable, first == end {
+      // One write that is its own sync, made by the thread that waits for it: through the queue, each of its two trips
+      // to the device would pass through a thread of the kernel's, which has to be given a processor first.
+      try segments.file(holding: begin).write(
+        bytes(begin..<end, of: shared), at: segments.offset(of: begin), .dataSync)
+      return (end - begin, true)
+    }
     var position = begin
     var failure: SiltstoneError?
     while (position < end && failure == nil) || queue.outstanding > 0 {
       if position < end, failure == nil, queue.outstanding < queue.depth {
         let next = pieceEnd(position, end, segments.segmentBytes, shared.ringBytes)
-        let bytes = UnsafeRawBufferPointer(
-          start: shared.ring + Int(position % shared.ringBytes), count: Int(next - position))
         try queue.submitWrite(
-          try segments.file(holding: position), bytes,
-          at: UInt64(LogSegment.headerBytes) + position % segments.segmentBytes, isDurable ? .dataSync : .none,
-          tag: position)
+          try segments.file(holding: position), bytes(position..<next, of: shared), at: segments.offset(of: position),
+          .none, tag: position)
         position = next
       } else if let error = try queue.wait().error {
         failure = error
       }
     }
     if let failure { throw failure }
-    return (end - begin, isDurable)
+    return (end - begin, false)
+  }
+
+  private borrowing func bytes(_ piece: Range<LogPosition>, of shared: borrowing SharedState) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(
+      start: shared.ring + Int(piece.lowerBound % shared.ringBytes), count: Int(piece.upperBound - piece.lowerBound))
   }
 
   /// The end of the piece that begins at `position`: it crosses neither a segment's end nor the ring's.
