@@ -6,7 +6,7 @@ struct DatabaseDirectory: ParsableArguments {
   @Argument(help: "The database directory.")
   var directory: String
 
-  /// Only `put` and `load` create what is not there: a question about a directory that is no database must
+  /// Only `put`, `load` and `maintain` create what is not there: a question about a directory that is no database must
   /// not leave one behind.
   func open(create: Bool = false, sharing: Options.Sharing = .processes) throws -> Database {
     var options = Options()

@@ -16,7 +16,7 @@ struct Maintain: ParsableCommand {
 
   func run() throws {
     let stop = StopSignal()
-    let opened = try database.open()
+    let opened = try database.open(create: true)
     printToStandardError("maintaining \(database.directory) as process \(getpid())\n")
     stop.wait()
     try database.close(opened)
