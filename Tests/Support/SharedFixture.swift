@@ -38,7 +38,7 @@ extension SharedParts {
 
   /// A view of the memtables that there are, and of no table.
   func makeView() throws -> CurrentView {
-    let pin = pins.pinCurrent { shared.generation }
+    let pin = try pins.pinCurrent { shared.generation }
     let version = try Version.open(
       TreeLayout(), storage: storage, cache: BlockCache(capacityBytes: 1 << 20), pin: pin)
     let memtables = try arenas.memtables(after: shared.flushedSerial, through: shared.active) ?? []

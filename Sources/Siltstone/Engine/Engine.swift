@@ -11,6 +11,7 @@ final class Engine: Sendable {
   let storage: any Storage
   let shared: SharedState
   let processes: ProcessTable
+  private let pins: GenerationPins
   let segments: LogSegments
   let drainer: LogDrainer
   let pipeline: CommitPipeline
@@ -42,6 +43,7 @@ final class Engine: Sendable {
     storage = parts.common.storage
     shared = parts.common.shared
     processes = parts.common.processes
+    pins = parts.common.pins
     segments = parts.segments
     drainer = parts.drainer
     pipeline = parts.pipeline
@@ -106,7 +108,7 @@ final class Engine: Sendable {
       for thread in threads { thread.join() }
       threads.removeAll()
     }
-    if shared.isWritable { try leave() }
+    if shared.isWritable { try leave() } else { view.end() }
   }
 
   /// Gives up what this process has of the shared state.
@@ -116,11 +118,15 @@ final class Engine: Sendable {
     let turn = Result { () throws(SiltstoneError) in try Opening.takeTurn(storage) }
     defer {
       tree.close()
-      processes.leave()
+      view.end()
+      // A read that is under way and a cursor that is left keep the slot until they go.
+      pins.end()
       withExtendedLifetime(turn) {}
     }
     try drainer.end()
     if case .success = turn, !processes.hasOthers {
+      // Then nobody can take away from them what they read: it lasts as long as their mappings do.
+      defer { processes.leave() }
       if shared.failed == 0 { try shared.end() }
       try ArenaTable.removeAll(storage, tree.creation.database)
     }

@@ -76,7 +76,7 @@ struct Opening {
     guard manifest.state.creation.database == shared.database else {
       throw .corrupt("the manifest is another database's", file: ManifestFile.name(manifest.number))
     }
-    let base = try TreeBase(storage, options, manifest.state.layout, parts.pins.pinCurrent { shared.generation })
+    let base = try TreeBase(storage, options, manifest.state.layout, try parts.pins.pinCurrent { shared.generation })
     var memtables: [Memtable]?
     while memtables == nil {
       memtables = try parts.arenas.memtables(after: shared.flushedSerial, through: shared.active)
@@ -126,7 +126,7 @@ struct Opening {
   /// The tree and the memtables of one generation; nil if it did not last that long.
   private func observeTree(_ parts: SharedParts) throws(SiltstoneError) -> (CurrentView, TreeKeeper)? {
     let shared = parts.shared
-    let pin = parts.pins.pinCurrent { shared.generation }
+    let pin = try parts.pins.pinCurrent { shared.generation }
     let (flushed, end) = (shared.flushedSerial, shared.manifestEnd)
     func isCurrent() -> Bool { pin.generation & 1 == 0 && shared.generation == pin.generation && !shared.isRecovering }
     guard isCurrent() else { return nil }
@@ -153,7 +153,7 @@ struct Opening {
     let parts = try SharedParts(storage, shared, creation.database, options.sharing)
     parts.arenas.setPlan(MemoryPlan(options).arenas)
     do throws(SiltstoneError) {
-      let base = try TreeBase(storage, options, manifest.state.layout, parts.pins.pinCurrent { shared.generation })
+      let base = try TreeBase(storage, options, manifest.state.layout, try parts.pins.pinCurrent { shared.generation })
       guard let memtable = try parts.arenas.activate(firstPosition: logStart, commonPrefix: []) else {
         preconditionFailure("the first memtable is always to be had")
       }

@@ -45,6 +45,6 @@ final class OutputFloor: Sendable {
   }
 
   private func publish(_ begun: [UInt64: Int]) {
-    csup_store(processes.ownSlot.pointer(to: \.table_floor), begun.keys.min() ?? 0)
+    processes.withOwnSlot { csup_store($0.pointer(to: \.table_floor), begun.keys.min() ?? 0) }
   }
 }

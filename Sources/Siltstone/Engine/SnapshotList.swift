@@ -21,9 +21,7 @@ final class SnapshotList: Sendable {
         positions[now]?.count += 1
         return now
       }
-      guard let (index, position) = table.acquire(present) else {
-        throw SiltstoneError(.outOfMemory, "there are \(SnapshotTable.capacity) snapshots, which is the limit")
-      }
+      let (index, position) = try table.acquire(present)
       if positions[position] != nil {
         positions[position]?.count += 1
         table.release(index)

@@ -6,8 +6,8 @@ internal import Synchronization
 /// byte says, and nothing else: the kernel lets go of that with the process, whatever it died of, and in whatever
 /// namespace. Thread-safe.
 final class ProcessTable: Sendable {
-  private let storage: any Storage
-  private let shared: SharedState
+  let storage: any Storage
+  let shared: SharedState
   /// The slot of this process.
   let own: Int
   /// What tells this process from all others that ever were attached.
@@ -52,10 +52,20 @@ final class ProcessTable: Sendable {
     lock = Mutex(nil)
   }
 
-  var ownSlot: UnsafeMutablePointer<csup_slot> { slot(own) }
   func slot(_ index: Int) -> UnsafeMutablePointer<csup_slot> { csup_slot_at(shared.header, index)! }
 
-  /// Gives the slot back. Whatever it pinned, it pins no more.
+  /// Calls `body` with the slot of this process while it has one. Every store into it, and into whatever else bears its
+  /// number, goes through here: once given back, the slot may be another's. Returns whether it was called.
+  @discardableResult
+  func withOwnSlot(_ body: (UnsafeMutablePointer<csup_slot>) -> Void) -> Bool {
+    lock.withLock { lock in
+      if lock == nil { return false }
+      body(slot(own))
+      return true
+    }
+  }
+
+  /// Gives the slot back, once. Whatever it pinned, it pins no more.
   func leave() {
     lock.withLock { lock in
       guard lock != nil else { return }
