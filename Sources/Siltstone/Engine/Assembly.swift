@@ -19,6 +19,7 @@ struct Assembly {
         existing: try storage.list().compactMap { LogSegment.number(fromFileName: $0) }, end: recoveredEnd)
       // Whatever the manifest says the log begins with must exist, or its absence could not be told from damage.
       try segments.prepare(upTo: max(recoveredEnd, tree.logStart) + 1)
+      shared.endRecovery()
     }
     let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments, processes: parts.processes)
     let plan = parts.arenas.plan

@@ -19,7 +19,7 @@ struct Opening {
     try checkDirectory()
     let opening = try Opening.takeTurn(storage)
     defer { withExtendedLifetime(opening) {} }
-    let isOpen = try ProcessTable.isAnyAlive(storage)
+    let isOpen = try isOpen()
     let exclusive = try storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.exclusive)
     guard let exclusive, !(isOpen && options.sharing == .exclusive) else {
       throw SiltstoneError(
@@ -31,6 +31,21 @@ struct Opening {
     let assembly = Assembly(
       directory: directory, options: options, exclusive: options.sharing == .exclusive ? exclusive : nil)
     return isOpen ? try join(assembly) : try recover(assembly)
+  }
+
+  /// Whether there is somebody to join. REQUIRES: the lock of opening.
+  private func isOpen() throws(SiltstoneError) -> Bool {
+    let begin = storage.monotonicNanoseconds()
+    while try ProcessTable.isAnyAlive(storage) {
+      guard try SharedState.isBeingRecovered(storage) else { return true }
+      // Whoever was at it has let go of the lock of opening, and so is dying: the slot's lock goes next.
+      if storage.monotonicNanoseconds() - begin > Opening.patienceNanoseconds {
+        throw SiltstoneError(
+          .alreadyOpen, "a process that was recovering the database does not get done with dying", file: directory)
+      }
+      csup_sleep(1_000_000)
+    }
+    return false
   }
 
   /// The lock that one process at a time holds while it opens or closes.
@@ -161,11 +176,14 @@ struct Opening {
       let recovery = LogRecovery(
         storage: storage, database: creation.database, shared: shared, remains: remains,
         segmentBytes: creation.logSegmentBytes, logStart: logStart)
+      // A reader who outlived the last life reads at its position until it sees the new one.
+      let last = try SnapshotRegistration(in: parts.snapshots) { shared.published }
       let outcome = try Replay(parts: parts, view: view, tree: tree).run(recovery)
       // What recovery has flushed needs no log any more, and its segments may be used again.
       try shared.begin(
         database: creation.database, segmentBytes: creation.logSegmentBytes, end: outcome.end,
         drained: max(outcome.drained, tree.logStart), durable: max(outcome.durable, tree.logStart))
+      last.end()
       try tree.removeUnnamedFiles()
       announce(outcome, recovered, since: begin)
       return try assembly.finish(parts, view, tree, recoveredEnd: outcome.end)

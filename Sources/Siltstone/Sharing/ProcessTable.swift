@@ -95,16 +95,18 @@ final class ProcessTable: Sendable {
   func isTaken(_ index: Int) -> Bool { csup_load32(slot(index).pointer(to: \.taken)) != 0 }
 
   /// If it cannot be told, it lives: to wait for nobody does no harm, to take from the living does.
-  func isAlive(_ index: Int) -> Bool { index == own || ProcessTable.isAlive(index, storage) }
-
-  static func isAlive(_ index: Int, _ storage: any Storage) -> Bool {
-    (try? storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index))) ?? true
+  func isAlive(_ index: Int) -> Bool {
+    if index == own { return true }
+    return (try? storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index))) ?? true
   }
 
-  /// Whether any process has the database open. For one that is about to: it has no slot yet.
+  /// Whether any process has the database open. For one that is about to: it has no slot yet. What cannot be told is
+  /// not guessed, since a dead database must not be joined, nor a living one recovered.
   static func isAnyAlive(_ storage: any Storage) throws(SiltstoneError) -> Bool {
     guard try storage.exists(SharedState.fileName) else { return false }
-    for index in 0..<Int(CSUP_SHARED_SLOTS) where isAlive(index, storage) { return true }
+    for index in 0..<Int(CSUP_SHARED_SLOTS) {
+      if try storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index)) { return true }
+    }
     return false
   }
 
