@@ -6,6 +6,8 @@ struct Assembly {
   let directory: String
   let options: Options
   let exclusive: (any FileLock)?
+  /// The lock of opening; nil for one that only reads.
+  let turn: (any FileLock)?
 
   /// - Parameter recoveredEnd: where the log ends, if this process has recovered the database.
   func finish(
@@ -74,7 +76,7 @@ struct Assembly {
     do throws(SiltstoneError) {
       try engine.start()
     } catch {
-      try? engine.close()  // ends the threads that did start
+      try? engine.close(holding: turn)  // ends the threads that did start
       throw error
     }
     return engine

@@ -94,7 +94,9 @@ final class Engine: Sendable {
   /// Ends the background, makes the log durable, and lets go of the directory; the last one to leave makes the log
   /// whole and says so. Memtables are not flushed: the log has what they hold. In a child of fork nothing is done: what
   /// it could end is its parent's.
-  func close() throws(SiltstoneError) {
+  ///
+  /// - Parameter turn: the lock of opening, if the caller holds it.
+  func close(holding turn: (any FileLock)? = nil) throws(SiltstoneError) {
     if forks != csup_fork_count() { return }
     if closed.exchange(true, ordering: .acquiringAndReleasing) { return }
     if shared.isWritable {
@@ -108,14 +110,16 @@ final class Engine: Sendable {
       for thread in threads { thread.join() }
       threads.removeAll()
     }
-    if shared.isWritable { try leave() } else { view.end() }
+    if shared.isWritable { try leave(turn) } else { view.end() }
   }
 
   /// Gives up what this process has of the shared state.
-  private func leave() throws(SiltstoneError) {
+  private func leave(_ turn: (any FileLock)?) throws(SiltstoneError) {
     compactionRole.leave()
     defer { exclusive.withLock { $0 = nil } }
-    let turn = Result { () throws(SiltstoneError) in try Opening.takeTurn(storage) }
+    let turn = turn ?? (try? Opening.takeTurn(storage))
+    // Asked before the log is made whole: another may yet commit and die. None can come meanwhile.
+    let isAlone = turn != nil && !processes.hasOthers
     defer {
       tree.close()
       view.end()
@@ -124,7 +128,7 @@ final class Engine: Sendable {
       withExtendedLifetime(turn) {}
     }
     try drainer.end()
-    if case .success = turn, !processes.hasOthers {
+    if isAlone {
       // Then nobody can take away from them what they read: it lasts as long as their mappings do.
       defer { processes.leave() }
       if shared.failed == 0 { try shared.end() }

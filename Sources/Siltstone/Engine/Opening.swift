@@ -17,8 +17,8 @@ struct Opening {
   func run() throws(SiltstoneError) -> Engine {
     if options.sharing == .readOnly { return try observe() }
     try checkDirectory()
-    let opening = try Opening.takeTurn(storage)
-    defer { withExtendedLifetime(opening) {} }
+    let turn = try Opening.takeTurn(storage)
+    defer { withExtendedLifetime(turn) {} }
     let isOpen = try isOpen()
     let exclusive = try storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.exclusive)
     guard let exclusive, !(isOpen && options.sharing == .exclusive) else {
@@ -29,7 +29,8 @@ struct Opening {
           : "other processes have the database open, and this one wants it for itself alone", file: directory)
     }
     let assembly = Assembly(
-      directory: directory, options: options, exclusive: options.sharing == .exclusive ? exclusive : nil)
+      directory: directory, options: options, exclusive: options.sharing == .exclusive ? exclusive : nil,
+      turn: turn)
     return isOpen ? try join(assembly) : try recover(assembly)
   }
 
@@ -120,7 +121,8 @@ struct Opening {
       do throws(SiltstoneError) {
         let parts = try SharedParts(storage, shared, shared.database, options.sharing)
         if let (view, tree) = try observeTree(parts) {
-          return try Assembly(directory: directory, options: options, exclusive: nil).finish(parts, view, tree)
+          let assembly = Assembly(directory: directory, options: options, exclusive: nil, turn: nil)
+          return try assembly.finish(parts, view, tree)
         }
       } catch {
         failure = error
