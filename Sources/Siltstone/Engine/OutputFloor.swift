@@ -37,6 +37,7 @@ final class OutputFloor: Sendable {
   }
 
   private func end(_ number: UInt64) {
+    if processes.isInherited { return }
     begun.withLock { begun in
       guard let count = begun[number] else { preconditionFailure("a hold ends once") }
       begun[number] = count == 1 ? nil : count - 1

@@ -33,6 +33,7 @@ final class SnapshotList: Sendable {
   }
 
   func release(_ position: LogPosition) {
+    if table.isInherited { return }
     positions.withLock { positions in
       guard let entry = positions[position] else { preconditionFailure("a snapshot is released once") }
       positions[position] = entry.count == 1 ? nil : Entry(index: entry.index, count: entry.count - 1)

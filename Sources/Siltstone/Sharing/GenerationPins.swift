@@ -89,6 +89,7 @@ final class GenerationPins: Sendable {
   }
 
   fileprivate func release(_ generation: UInt64) {
+    if let processes, processes.isInherited { return }
     let isOver = state.withLock { state in
       guard let index = state.holds.firstIndex(where: { $0?.counts[generation] != nil }),
         var hold = state.holds[index], let count = hold.counts[generation]

@@ -14,6 +14,7 @@ final class ProcessTable: Sendable {
   let ownNumber: UInt32
   private let lock: Mutex<(any FileLock)?>
   private let deaths = Atomic<Bool>(false)
+  private let forks = csup_fork_count()
 
   /// Takes a slot. REQUIRES: the lock of opening.
   init(_ storage: any Storage, _ shared: SharedState, sharing: UInt32) throws(SiltstoneError) {
@@ -53,6 +54,10 @@ final class ProcessTable: Sendable {
   }
 
   func slot(_ index: Int) -> UnsafeMutablePointer<csup_slot> { csup_slot_at(shared.header, index)! }
+
+  /// Whether this is a child of the process that has the database open: the slot is its parent's, and not even mapped
+  /// here. Asked before any lock is taken, which a thread that the child has not got may hold.
+  var isInherited: Bool { forks != csup_fork_count() }
 
   /// Calls `body` with the slot of this process while it has one. Every store into it, and into whatever else bears its
   /// number, goes through here: once given back, the slot may be another's. Returns whether it was called.

@@ -16,6 +16,9 @@ struct SnapshotTable: Sendable {
     owner = UInt64(processes.own + 1)
   }
 
+  /// Whether what is registered is a parent's, as `ProcessTable` has it.
+  var isInherited: Bool { processes.isInherited }
+
   private func word(_ index: Int) -> UnsafeMutablePointer<UInt64> {
     csup_snapshot_at(processes.shared.header, index)!
   }
