@@ -10,6 +10,22 @@ import Testing
   let directory = TemporaryDirectory()
   let copy = TemporaryDirectory()
 
+  /// It has the same id, and both may be open at once.
+  @Test func aCopyOfTheDirectoryIsADatabaseOfItsOwn() throws {
+    let original = try Database.open(directory.path, options: .small())
+    try original.put("a", "1")
+    try copyDirectory(directory.path, to: copy.path)
+    let other = try Database.open(copy.path, options: .small())
+    try other.put("a", "2")
+    // One that joins must find the original's memory.
+    let second = try Database.open(directory.path, options: .small())
+    #expect(try second.get("a") == Array("1".utf8))
+    try other.close()
+    let third = try Database.open(directory.path, options: .small())
+    #expect(try third.get("a") == Array("1".utf8))
+    for database in [third, second, original] { try database.close() }
+  }
+
   /// A recoverer was killed half way, and its slot's lock goes a moment after the lock of opening.
   @Test func aHalfRecoveredDatabaseIsNotJoined() throws {
     let original = try Database.open(directory.path, options: .small())

@@ -24,7 +24,7 @@ struct SharedFixture {
     try SharedParts(storage, try SharedState.join(storage, isWritable: true), database, .processes)
   }
 
-  func close() throws { try ArenaTable.removeAll(storage, database) }
+  func close() throws { try ArenaTable.removeAll(storage, first.shared, database) }
 }
 
 extension SharedParts {

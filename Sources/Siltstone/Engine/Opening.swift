@@ -165,7 +165,7 @@ struct Opening {
     let (shared, remains) = try SharedState.attach(
       storage: storage, database: creation.database, ringBytes: options.ringBytes)
     try shared.reset()
-    try ArenaTable.removeAll(storage, creation.database)
+    try ArenaTable.removeAll(storage, shared, creation.database)
     try beginNumbers(shared, manifest)
     let parts = try SharedParts(storage, shared, creation.database, options.sharing)
     parts.arenas.setPlan(MemoryPlan(options).arenas)
@@ -190,6 +190,7 @@ struct Opening {
       announce(outcome, recovered, since: begin)
       return try assembly.finish(parts, view, tree, recoveredEnd: outcome.end)
     } catch {
+      try? ArenaTable.removeAll(storage, shared, creation.database)
       parts.processes.leave()
       throw error
     }
