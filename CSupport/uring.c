@@ -5,6 +5,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/uio.h>
+#include <unistd.h>
+
+#include "csup_system.h"
 
 #ifndef RWF_DSYNC
 #define RWF_DSYNC 0x00000002
@@ -15,6 +18,7 @@
 
 struct csup_ring {
   struct io_uring ring;
+  uint32_t forks; /* the process that made it, as csup_fork_count has it */
 };
 
 /* Rings are older (5.1) than the plain read and write operations (5.6). */
@@ -32,6 +36,7 @@ csup_ring *csup_ring_create(unsigned depth, int *error) {
     *error = ENOMEM;
     return NULL;
   }
+  r->forks = csup_fork_count();
   int result = io_uring_queue_init(depth, &r->ring, 0);
   if (result < 0) {
     *error = -result;
@@ -50,7 +55,11 @@ csup_ring *csup_ring_create(unsigned depth, int *error) {
 }
 
 void csup_ring_destroy(csup_ring *r) {
-  io_uring_queue_exit(&r->ring);
+  if (r->forks == csup_fork_count()) {
+    io_uring_queue_exit(&r->ring);
+  } else {
+    close(r->ring.ring_fd); /* what else there is of it is not mapped here */
+  }
   free(r);
 }
 

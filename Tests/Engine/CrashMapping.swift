@@ -25,6 +25,7 @@ final class CrashMemory: SharedMemory, @unchecked Sendable {  // its users order
 final class CrashMapping: MappedFile, @unchecked Sendable {  // its users order their accesses
   let base: UnsafeMutableRawPointer
   let sizeBytes: Int
+  let identity = FileIdentity(device: 1, inode: 1)
   private var synced: [UInt8]
 
   init(_ bytes: [UInt8], synced: [UInt8]? = nil) {

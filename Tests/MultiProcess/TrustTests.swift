@@ -48,6 +48,52 @@ import Testing
     }
   }
 
+  /// What a child drops - all of it, in any order - is its parent's: nothing is given back, and nothing crashes.
+  @Test func aChildOfForkLetsGo() throws {
+    for sharing in [Options.Sharing.processes, .exclusive, .readOnly] {
+      var options = Options.small()
+      options.sharing = .processes
+      let writer = sharing == .exclusive ? nil : try Database.open(directory.path, options: options)
+      options.sharing = sharing
+      try writer?.put("a", "1")
+      var database: Database? = try Database.open(directory.path, options: options)
+      if sharing == .exclusive { try database?.put("a", "1") }
+      #expect(try database?.multiGet(["a"]).first == Array("1".utf8))
+      var snapshot = try database?.snapshot()
+      var cursor = try #require(database).makeCursor()
+      try cursor.seekToFirst()
+      let child = fork()
+      if child == 0 {
+        alarm(30)
+        var code: Int32 = 0
+        do throws(SiltstoneError) {
+          try cursor.next()
+          code = 21
+        } catch {
+          if error.code != .forked { code = 22 }
+        }
+        _ = consume cursor
+        snapshot?.close()
+        snapshot = nil
+        database = nil
+        _exit(code)
+      }
+      try #require(child > 0)
+      var status: Int32 = 0
+      waitpid(child, &status, 0)
+      #expect(status == 0, "\(sharing): \(status)")
+      try cursor.next()
+      let isAtEnd = !cursor.isValid
+      #expect(isAtEnd)
+      _ = consume cursor
+      #expect(try snapshot?.get("a") == Array("1".utf8))
+      snapshot = nil
+      try database?.close()
+      database = nil
+      try writer?.close()
+    }
+  }
+
   /// A process that is stopped, not dead, delays nobody; what it pins is kept, and it is named.
   @Test func aStoppedReaderDelaysNobodyAndIsNamed() throws {
     let peers = try Peers()

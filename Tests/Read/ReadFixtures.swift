@@ -10,7 +10,7 @@ struct MemtableView {
     self.entries = entries
     let storage = try DiskStorage(path: directory.path, create: false, backend: .plain)
     let cache = BlockCache(capacityBytes: 1 << 20)
-    let pin = GenerationPins(nil, slot: nil).hold(2)
+    let pin = try GenerationPins(nil).hold(2)
     let version = try Version.open(TreeLayout(), storage: storage, cache: cache, pin: pin)
     var memtables: [Memtable] = []
     for list in entries {

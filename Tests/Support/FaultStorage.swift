@@ -24,6 +24,8 @@ final class FaultStorage: Storage {
   }
   let below: any Storage
   private let state = Mutex(State())
+  /// Called before somebody asks whether a byte is locked.
+  let beforeLook = Mutex<(@Sendable (UInt64) throws(SiltstoneError) -> Void)?>(nil)
 
   init(_ below: any Storage) { self.below = below }
 
@@ -92,7 +94,8 @@ final class FaultStorage: Storage {
     try below.tryLock(name, byte: byte)
   }
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
-    try below.isLocked(name, byte: byte)
+    if let body = beforeLook.withLock({ $0 }) { try body(byte) }
+    return try below.isLocked(name, byte: byte)
   }
   func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks { try below.makeMarks(name) }
   func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] {

@@ -24,7 +24,7 @@ struct SharedFixture {
     try SharedParts(storage, try SharedState.join(storage, isWritable: true), database, .processes)
   }
 
-  func close() throws { try ArenaTable.removeAll(storage, database) }
+  func close() throws { try ArenaTable.removeAll(storage, first.shared, database) }
 }
 
 extension SharedParts {
@@ -38,7 +38,7 @@ extension SharedParts {
 
   /// A view of the memtables that there are, and of no table.
   func makeView() throws -> CurrentView {
-    let pin = pins.pinCurrent { shared.generation }
+    let pin = try pins.pinCurrent { shared.generation }
     let version = try Version.open(
       TreeLayout(), storage: storage, cache: BlockCache(capacityBytes: 1 << 20), pin: pin)
     let memtables = try arenas.memtables(after: shared.flushedSerial, through: shared.active) ?? []

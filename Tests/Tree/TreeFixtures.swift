@@ -138,7 +138,7 @@ final class Workshop: Sendable {
   let storage: any Storage
   let cache = BlockCache(capacityBytes: 4 << 20)
   let reaper: TableReaper
-  private let pins = GenerationPins(nil, slot: nil)
+  private let pins = GenerationPins(nil)
   private let generation = Atomic<UInt64>(2)
   private let numbers = Atomic<UInt64>(1)
 
@@ -167,7 +167,7 @@ final class Workshop: Sendable {
   }
 
   func openVersion(_ layout: TreeLayout) throws -> Version {
-    try Version.open(layout, storage: storage, cache: cache, pin: pins.hold(generation.load(ordering: .relaxed)))
+    try Version.open(layout, storage: storage, cache: cache, pin: try pins.hold(generation.load(ordering: .relaxed)))
   }
 
   /// The version after `edit`, in a generation of its own.
@@ -175,7 +175,7 @@ final class Workshop: Sendable {
     var layout = version.layout
     try layout.apply(edit)
     let next = generation.add(2, ordering: .relaxed).newValue
-    let new = version.becoming(layout, opened: opened, pin: pins.hold(next))
+    let new = version.becoming(layout, opened: opened, pin: try pins.hold(next))
     reaper.note(new.tableNumbers.filter { !version.has($0) }, bornIn: next)
     reaper.condemn(version.tableNumbers.filter { !new.has($0) }, endedBy: next)
     return new

@@ -6,6 +6,8 @@ struct Assembly {
   let directory: String
   let options: Options
   let exclusive: (any FileLock)?
+  /// The lock of opening; nil for one that only reads.
+  let turn: (any FileLock)?
 
   /// - Parameter recoveredEnd: where the log ends, if this process has recovered the database.
   func finish(
@@ -19,6 +21,7 @@ struct Assembly {
         existing: try storage.list().compactMap { LogSegment.number(fromFileName: $0) }, end: recoveredEnd)
       // Whatever the manifest says the log begins with must exist, or its absence could not be told from damage.
       try segments.prepare(upTo: max(recoveredEnd, tree.logStart) + 1)
+      shared.endRecovery()
     }
     let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments, processes: parts.processes)
     let plan = parts.arenas.plan
@@ -73,7 +76,7 @@ struct Assembly {
     do throws(SiltstoneError) {
       try engine.start()
     } catch {
-      try? engine.close()  // ends the threads that did start
+      try? engine.close(holding: turn)  // ends the threads that did start
       throw error
     }
     return engine

@@ -11,6 +11,7 @@ final class Engine: Sendable {
   let storage: any Storage
   let shared: SharedState
   let processes: ProcessTable
+  private let pins: GenerationPins
   let segments: LogSegments
   let drainer: LogDrainer
   let pipeline: CommitPipeline
@@ -42,6 +43,7 @@ final class Engine: Sendable {
     storage = parts.common.storage
     shared = parts.common.shared
     processes = parts.common.processes
+    pins = parts.common.pins
     segments = parts.segments
     drainer = parts.drainer
     pipeline = parts.pipeline
@@ -92,7 +94,9 @@ final class Engine: Sendable {
   /// Ends the background, makes the log durable, and lets go of the directory; the last one to leave makes the log
   /// whole and says so. Memtables are not flushed: the log has what they hold. In a child of fork nothing is done: what
   /// it could end is its parent's.
-  func close() throws(SiltstoneError) {
+  ///
+  /// - Parameter turn: the lock of opening, if the caller holds it.
+  func close(holding turn: (any FileLock)? = nil) throws(SiltstoneError) {
     if forks != csup_fork_count() { return }
     if closed.exchange(true, ordering: .acquiringAndReleasing) { return }
     if shared.isWritable {
@@ -106,23 +110,29 @@ final class Engine: Sendable {
       for thread in threads { thread.join() }
       threads.removeAll()
     }
-    if shared.isWritable { try leave() }
+    if shared.isWritable { try leave(turn) } else { view.end() }
   }
 
   /// Gives up what this process has of the shared state.
-  private func leave() throws(SiltstoneError) {
+  private func leave(_ turn: (any FileLock)?) throws(SiltstoneError) {
     compactionRole.leave()
     defer { exclusive.withLock { $0 = nil } }
-    let turn = Result { () throws(SiltstoneError) in try Opening.takeTurn(storage) }
+    let turn = turn ?? (try? Opening.takeTurn(storage))
+    // Asked before the log is made whole: another may yet commit and die. None can come meanwhile.
+    let isAlone = turn != nil && !processes.hasOthers
     defer {
       tree.close()
-      processes.leave()
+      view.end()
+      // A read that is under way and a cursor that is left keep the slot until they go.
+      pins.end()
       withExtendedLifetime(turn) {}
     }
     try drainer.end()
-    if case .success = turn, !processes.hasOthers {
+    if isAlone {
+      // Then nobody can take away from them what they read: it lasts as long as their mappings do.
+      defer { processes.leave() }
       if shared.failed == 0 { try shared.end() }
-      try ArenaTable.removeAll(storage, tree.creation.database)
+      try ArenaTable.removeAll(storage, shared, tree.creation.database)
     }
   }
 

@@ -60,9 +60,10 @@ final class Follower: Sendable {
   }
 
   private func keepHouse() throws(SiltstoneError) {
-    publish(parts.processes.ownSlot)
-    csup_store32(
-      parts.processes.ownSlot.pointer(to: \.seen), UInt32(truncatingIfNeeded: parts.storage.wallClockSeconds()))
+    parts.processes.withOwnSlot { slot in
+      publish(slot)
+      csup_store32(slot.pointer(to: \.seen), UInt32(truncatingIfNeeded: parts.storage.wallClockSeconds()))
+    }
     parts.processes.clearDead()
     if parts.processes.takeDeaths() { try tree.scavenge() }
     parts.arenas.tidy()

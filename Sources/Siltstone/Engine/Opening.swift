@@ -17,9 +17,9 @@ struct Opening {
   func run() throws(SiltstoneError) -> Engine {
     if options.sharing == .readOnly { return try observe() }
     try checkDirectory()
-    let opening = try Opening.takeTurn(storage)
-    defer { withExtendedLifetime(opening) {} }
-    let isOpen = try ProcessTable.isAnyAlive(storage)
+    let turn = try Opening.takeTurn(storage)
+    defer { withExtendedLifetime(turn) {} }
+    let isOpen = try isOpen()
     let exclusive = try storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.exclusive)
     guard let exclusive, !(isOpen && options.sharing == .exclusive) else {
       throw SiltstoneError(
@@ -29,8 +29,24 @@ struct Opening {
           : "other processes have the database open, and this one wants it for itself alone", file: directory)
     }
     let assembly = Assembly(
-      directory: directory, options: options, exclusive: options.sharing == .exclusive ? exclusive : nil)
+      directory: directory, options: options, exclusive: options.sharing == .exclusive ? exclusive : nil,
+      turn: turn)
     return isOpen ? try join(assembly) : try recover(assembly)
+  }
+
+  /// Whether there is somebody to join. REQUIRES: the lock of opening.
+  private func isOpen() throws(SiltstoneError) -> Bool {
+    let begin = storage.monotonicNanoseconds()
+    while try ProcessTable.isAnyAlive(storage) {
+      guard try SharedState.isBeingRecovered(storage) else { return true }
+      // Whoever was at it has let go of the lock of opening, and so is dying: the slot's lock goes next.
+      if storage.monotonicNanoseconds() - begin > Opening.patienceNanoseconds {
+        throw SiltstoneError(
+          .alreadyOpen, "a process that was recovering the database does not get done with dying", file: directory)
+      }
+      csup_sleep(1_000_000)
+    }
+    return false
   }
 
   /// The lock that one process at a time holds while it opens or closes.
@@ -76,7 +92,7 @@ struct Opening {
     guard manifest.state.creation.database == shared.database else {
       throw .corrupt("the manifest is another database's", file: ManifestFile.name(manifest.number))
     }
-    let base = try TreeBase(storage, options, manifest.state.layout, parts.pins.pinCurrent { shared.generation })
+    let base = try TreeBase(storage, options, manifest.state.layout, try parts.pins.pinCurrent { shared.generation })
     var memtables: [Memtable]?
     while memtables == nil {
       memtables = try parts.arenas.memtables(after: shared.flushedSerial, through: shared.active)
@@ -105,7 +121,8 @@ struct Opening {
       do throws(SiltstoneError) {
         let parts = try SharedParts(storage, shared, shared.database, options.sharing)
         if let (view, tree) = try observeTree(parts) {
-          return try Assembly(directory: directory, options: options, exclusive: nil).finish(parts, view, tree)
+          let assembly = Assembly(directory: directory, options: options, exclusive: nil, turn: nil)
+          return try assembly.finish(parts, view, tree)
         }
       } catch {
         failure = error
@@ -126,7 +143,7 @@ struct Opening {
   /// The tree and the memtables of one generation; nil if it did not last that long.
   private func observeTree(_ parts: SharedParts) throws(SiltstoneError) -> (CurrentView, TreeKeeper)? {
     let shared = parts.shared
-    let pin = parts.pins.pinCurrent { shared.generation }
+    let pin = try parts.pins.pinCurrent { shared.generation }
     let (flushed, end) = (shared.flushedSerial, shared.manifestEnd)
     func isCurrent() -> Bool { pin.generation & 1 == 0 && shared.generation == pin.generation && !shared.isRecovering }
     guard isCurrent() else { return nil }
@@ -148,12 +165,12 @@ struct Opening {
     let (shared, remains) = try SharedState.attach(
       storage: storage, database: creation.database, ringBytes: options.ringBytes)
     try shared.reset()
-    try ArenaTable.removeAll(storage, creation.database)
+    try ArenaTable.removeAll(storage, shared, creation.database)
     try beginNumbers(shared, manifest)
     let parts = try SharedParts(storage, shared, creation.database, options.sharing)
     parts.arenas.setPlan(MemoryPlan(options).arenas)
     do throws(SiltstoneError) {
-      let base = try TreeBase(storage, options, manifest.state.layout, parts.pins.pinCurrent { shared.generation })
+      let base = try TreeBase(storage, options, manifest.state.layout, try parts.pins.pinCurrent { shared.generation })
       guard let memtable = try parts.arenas.activate(firstPosition: logStart, commonPrefix: []) else {
         preconditionFailure("the first memtable is always to be had")
       }
@@ -161,15 +178,19 @@ struct Opening {
       let recovery = LogRecovery(
         storage: storage, database: creation.database, shared: shared, remains: remains,
         segmentBytes: creation.logSegmentBytes, logStart: logStart)
+      // A reader who outlived the last life reads at its position until it sees the new one.
+      let last = try SnapshotRegistration(in: parts.snapshots) { shared.published }
       let outcome = try Replay(parts: parts, view: view, tree: tree).run(recovery)
       // What recovery has flushed needs no log any more, and its segments may be used again.
       try shared.begin(
         database: creation.database, segmentBytes: creation.logSegmentBytes, end: outcome.end,
         drained: max(outcome.drained, tree.logStart), durable: max(outcome.durable, tree.logStart))
+      last.end()
       try tree.removeUnnamedFiles()
       announce(outcome, recovered, since: begin)
       return try assembly.finish(parts, view, tree, recoveredEnd: outcome.end)
     } catch {
+      try? ArenaTable.removeAll(storage, shared, creation.database)
       parts.processes.leave()
       throw error
     }

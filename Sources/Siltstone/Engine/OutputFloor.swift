@@ -37,6 +37,7 @@ final class OutputFloor: Sendable {
   }
 
   private func end(_ number: UInt64) {
+    if processes.isInherited { return }
     begun.withLock { begun in
       guard let count = begun[number] else { preconditionFailure("a hold ends once") }
       begun[number] = count == 1 ? nil : count - 1
@@ -45,6 +46,6 @@ final class OutputFloor: Sendable {
   }
 
   private func publish(_ begun: [UInt64: Int]) {
-    csup_store(processes.ownSlot.pointer(to: \.table_floor), begun.keys.min() ?? 0)
+    processes.withOwnSlot { csup_store($0.pointer(to: \.table_floor), begun.keys.min() ?? 0) }
   }
 }

@@ -15,14 +15,14 @@ struct SharedParts: Sendable {
     guard sharing != .readOnly else {
       let marks = try storage.makeMarks(SharedState.fileName)
       processes = ProcessTable(observing: shared, storage)
-      pins = GenerationPins(shared, slot: nil, marks: marks)
+      pins = GenerationPins(processes, marks: marks)
       arenas = ArenaTable(storage, shared, processes, database, isPrivate: false, isWritable: false)
-      snapshots = SnapshotList(SnapshotTable(shared, storage, slot: -1, marks: marks))
+      snapshots = SnapshotList(SnapshotTable(processes, marks: marks))
       return
     }
     processes = try ProcessTable(storage, shared, sharing: sharing.kind.rawValue)
-    pins = GenerationPins(shared, slot: processes.ownSlot)
+    pins = GenerationPins(processes)
     arenas = ArenaTable(storage, shared, processes, database, isPrivate: sharing == .exclusive)
-    snapshots = SnapshotList(SnapshotTable(shared, storage, slot: processes.own))
+    snapshots = SnapshotList(SnapshotTable(processes))
   }
 }

@@ -21,9 +21,7 @@ final class SnapshotList: Sendable {
         positions[now]?.count += 1
         return now
       }
-      guard let (index, position) = table.acquire(present) else {
-        throw SiltstoneError(.outOfMemory, "there are \(SnapshotTable.capacity) snapshots, which is the limit")
-      }
+      let (index, position) = try table.acquire(present)
       if positions[position] != nil {
         positions[position]?.count += 1
         table.release(index)
@@ -35,6 +33,7 @@ final class SnapshotList: Sendable {
   }
 
   func release(_ position: LogPosition) {
+    if table.isInherited { return }
     positions.withLock { positions in
       guard let entry = positions[position] else { preconditionFailure("a snapshot is released once") }
       positions[position] = entry.count == 1 ? nil : Entry(index: entry.index, count: entry.count - 1)

@@ -161,7 +161,7 @@ final class TreeKeeper: Sendable {
     while true {
       if !shared.isWritable, shared.isRecovering { return }
       let old = view.peek().version
-      let pin = pins.pinCurrent { shared.generation }
+      let pin = try pins.pinCurrent { shared.generation }
       if pin.generation == old.generation { return }
       if pin.generation & 1 == 1 {
         // It is being changed at this moment, or its changer died at it. Who may not write can only wait for others.
@@ -190,7 +190,7 @@ final class TreeKeeper: Sendable {
       if try view.install(version, flushed: flushed, pin: pin) {
         reaper.note(version.tableNumbers.filter { !old.has($0) }, bornIn: old.generation + 1)
         reaper.condemn(old.tableNumbers.filter { !version.has($0) }, endedBy: pin.generation)
-        if shared.isWritable { csup_store(processes.ownSlot.pointer(to: \.view_generation), pin.generation) }
+        processes.withOwnSlot { csup_store($0.pointer(to: \.view_generation), pin.generation) }
         return
       }
     }

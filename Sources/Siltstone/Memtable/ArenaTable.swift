@@ -18,7 +18,7 @@ final class ArenaTable: Sendable {
   let storage: any Storage
   let shared: SharedState
   let processes: ProcessTable
-  private let database: DatabaseID
+  private let namePrefix: String
   private let isPrivate: Bool
   private let isWritable: Bool
   /// What this process has mapped, by place in the table.
@@ -37,7 +37,7 @@ final class ArenaTable: Sendable {
     isPrivate: Bool, isWritable: Bool = true
   ) {
     self.storage = storage
-    self.database = database
+    namePrefix = ArenaTable.namePrefix(shared, database)
     self.shared = shared
     self.processes = processes
     self.isPrivate = isPrivate
@@ -85,7 +85,12 @@ final class ArenaTable: Sendable {
   }
 
   static func namePrefix(_ database: DatabaseID) -> String { "siltstone-\(database)-" }
-  private func name(_ file: UInt32) -> String { ArenaTable.namePrefix(database) + "\(file)" }
+  /// A copy of the database has the same id, and may be open on the same machine; but its SHARED is another file.
+  private static func namePrefix(_ shared: SharedState, _ database: DatabaseID) -> String {
+    let file = shared.mapping.identity
+    return namePrefix(database) + "\(String(file.device, radix: 16))-\(String(file.inode, radix: 16))-"
+  }
+  private func name(_ file: UInt32) -> String { namePrefix + "\(file)" }
 
   /// Bytes of all arenas.
   var totalBytes: Int {
@@ -318,7 +323,11 @@ final class ArenaTable: Sendable {
   }
 
   /// Removes the files of all arenas of this database, whoever made them. REQUIRES: nobody else has it open.
-  static func removeAll(_ storage: any Storage, _ database: DatabaseID) throws(SiltstoneError) {
-    for name in try storage.listMemory(prefix: namePrefix(database)) { try storage.removeMemory(name) }
+  static func removeAll(
+    _ storage: any Storage, _ shared: SharedState, _ database: DatabaseID
+  ) throws(SiltstoneError) {
+    for name in try storage.listMemory(prefix: namePrefix(shared, database)) { try storage.removeMemory(name) }
+    // Those in the directory itself are nobody else's, and may have come with a copy of it.
+    for name in try storage.list() where name.hasPrefix(namePrefix(database)) { try storage.remove(name) }
   }
 }

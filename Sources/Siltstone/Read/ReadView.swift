@@ -31,13 +31,17 @@ final class CurrentView: Sendable {
   private let shared: SharedState
   private let arenas: ArenaTable
   private let pins: GenerationPins
-  private let state: Mutex<ReadView>
+  private struct State {
+    var view: ReadView
+    var hasEnded = false
+  }
+  private let state: Mutex<State>
   /// Held while a new view is put together.
   private let following = Mutex(())
   private let treeFollower = Mutex<(@Sendable () throws(SiltstoneError) -> Void)?>(nil)
 
   init(_ view: ReadView, shared: SharedState, arenas: ArenaTable, pins: GenerationPins) {
-    state = Mutex(view)
+    state = Mutex(State(view: view))
     self.shared = shared
     self.arenas = arenas
     self.pins = pins
@@ -49,7 +53,27 @@ final class CurrentView: Sendable {
   }
 
   /// The view as it is, which may be behind.
-  func peek() -> ReadView { state.withLock { $0 } }
+  func peek() -> ReadView { state.withLock { $0.view } }
+
+  /// The same, to read from: after `end` it keeps nothing any more.
+  @inline(__always)
+  private func pinned() throws(SiltstoneError) -> ReadView {
+    try state.withLock { (state) throws(SiltstoneError) in
+      if state.hasEnded { throw SiltstoneError(.closed, "the database was closed") }
+      return state.view
+    }
+  }
+
+  /// Lets go of what is pinned, but for what reads and cursors have of it.
+  func end() {
+    let old = state.withLock { state in
+      let old = state.view
+      state.view = ReadView(active: old.active, sealed: old.sealed, version: old.version.unpinned())
+      state.hasEnded = true
+      return old
+    }
+    withExtendedLifetime(old) {}  // as in `replace`
+  }
 
   /// A view that has all that was acknowledged before the call.
   func load() throws(SiltstoneError) -> ReadView { try load { 0 }.view }
@@ -62,7 +86,7 @@ final class CurrentView: Sendable {
   @inline(__always)
   func load(at position: () -> LogPosition) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
     while true {
-      let view = peek()
+      let view = try pinned()
       let now = position()
       if view.active.serial == shared.activeSerial || isWaiting { return (view, now) }
       try follow()
@@ -79,7 +103,7 @@ final class CurrentView: Sendable {
     let isDone = try following.withLock { (_) throws(SiltstoneError) -> Bool in
       while true {
         let old = peek()
-        let pin = pins.pinCurrent { shared.generation }
+        let pin = try pins.pinCurrent { shared.generation }
         let flushed = shared.flushedSerial
         let active = shared.active
         if old.active.serial == active.serial || isWaiting { return true }
@@ -118,8 +142,9 @@ final class CurrentView: Sendable {
 
   private func replace(_ view: ReadView) {
     let old = state.withLock { state in
-      let old = state
-      state = view
+      if state.hasEnded { return view }
+      let old = state.view
+      state.view = view
       return old
     }
     // Let go of out here: memory to unmap and files to close may go with it, and readers wait for the lock.

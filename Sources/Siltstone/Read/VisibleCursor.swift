@@ -1,3 +1,5 @@
+internal import CSupport
+
 /// Walks what a reader at one position sees: for each user key its newest version below the position, if that is a
 /// put. Both ways, within bounds, over one view, which it pins.
 ///
@@ -19,6 +21,7 @@ struct VisibleCursor: ~Copyable {
   /// Forward: the user key that was passed last. Backward: the key shown.
   private var savedKey = ByteBuffer()
   private var savedValue = ByteBuffer()
+  private let forks = csup_fork_count()
 
   /// - Parameters:
   ///   - lower: the first key that may be shown.
@@ -50,6 +53,7 @@ struct VisibleCursor: ~Copyable {
   var value: ByteView { direction == .forward ? merge.value : savedValue.view }
 
   mutating func seekToFirst() throws(SiltstoneError) {
+    try checkProcess()
     if let lower { return try seek(lower) }
     begin(.forward)
     try merge.seekToFirst()
@@ -57,6 +61,7 @@ struct VisibleCursor: ~Copyable {
   }
 
   mutating func seekToLast() throws(SiltstoneError) {
+    try checkProcess()
     if let upper { return try seekBefore(upper) }
     begin(.backward)
     try merge.seekToLast()
@@ -65,6 +70,7 @@ struct VisibleCursor: ~Copyable {
 
   /// Moves to the first visible key at or after `key`.
   mutating func seek(_ key: ByteView) throws(SiltstoneError) {
+    try checkProcess()
     begin(.forward)
     var key = key
     if let lower, lower.compare(key) > 0 { key = lower }
@@ -74,6 +80,7 @@ struct VisibleCursor: ~Copyable {
 
   /// Moves to the last visible key before `key`.
   mutating func seekBefore(_ key: ByteView) throws(SiltstoneError) {
+    try checkProcess()
     begin(.backward)
     var key = key
     if let upper, upper.compare(key) < 0 { key = upper }
@@ -84,6 +91,7 @@ struct VisibleCursor: ~Copyable {
   /// REQUIRES: `isValid`.
   mutating func next() throws(SiltstoneError) {
     precondition(isValid, "the cursor stands on no entry")
+    try checkProcess()
     isValid = false  // and so it stays if a move throws
     if direction == .backward {
       // The merge stands before the key shown; go to its first version, and past all of them.
@@ -99,6 +107,7 @@ struct VisibleCursor: ~Copyable {
   /// REQUIRES: `isValid`.
   mutating func previous() throws(SiltstoneError) {
     precondition(isValid, "the cursor stands on no entry")
+    try checkProcess()
     isValid = false
     if direction == .forward {
       save(merge.key)
@@ -111,6 +120,14 @@ struct VisibleCursor: ~Copyable {
   private mutating func begin(_ direction: Direction) {
     self.direction = direction
     isValid = false
+  }
+
+  /// In a child of fork the memtables are not mapped.
+  @inline(__always)
+  private func checkProcess() throws(SiltstoneError) {
+    if forks != csup_fork_count() {
+      throw SiltstoneError(.forked, "the cursor belongs to the parent of this process")
+    }
   }
 
   private mutating func save(_ key: ByteView) {

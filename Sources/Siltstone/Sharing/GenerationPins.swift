@@ -13,42 +13,46 @@ final class GenerationPins: Sendable {
     var high: UInt64
     var counts: [UInt64: Int]
   }
-  private let holds = Mutex<[Hold?]>(Array(repeating: nil, count: Int(CSUP_SHARED_PINS)))
+  private struct State {
+    var holds: [Hold?] = Array(repeating: nil, count: Int(CSUP_SHARED_PINS))
+    /// The slot is given back with the last pin, and no other pin is made.
+    var isEnding = false
+    var isOver: Bool { isEnding && holds.allSatisfy { $0 == nil } }
+  }
+  private let state = Mutex(State())
   /// Nil if nobody else looks.
-  nonisolated(unsafe) private let slot: UnsafeMutablePointer<csup_slot>?
-  /// Kept, so that the slot's memory stays.
-  private let shared: SharedState?
+  private let processes: ProcessTable?
   /// For a process that may not write: it marks what it pins.
   private let marks: (any FileMarks)?
 
   private static let spanBits: UInt64 = 16
   static let maxSpan: UInt64 = (1 << spanBits) - 1
 
-  init(_ shared: SharedState?, slot: UnsafeMutablePointer<csup_slot>?, marks: (any FileMarks)? = nil) {
-    self.shared = shared
-    self.slot = slot
+  init(_ processes: ProcessTable?, marks: (any FileMarks)? = nil) {
+    self.processes = processes
     self.marks = marks
   }
 
-  /// Pins the present generation.
-  func pinCurrent(_ generation: () -> UInt64) -> GenerationPin {
+  /// Pins the present generation. Throws `.closed` after `end`.
+  func pinCurrent(_ generation: () -> UInt64) throws(SiltstoneError) -> GenerationPin {
     while true {
       let now = generation()
-      let pin = hold(now)
+      let pin = try hold(now)
       csup_fence()
       if generation() == now { return pin }
     }
   }
 
   /// Pins a generation that another pin holds already, or that the caller will look at again.
-  func hold(_ generation: UInt64) -> GenerationPin {
-    holds.withLock { holds in
-      let index = GenerationPins.place(of: generation, in: holds)
-      var hold = holds[index] ?? Hold(low: generation, high: generation, counts: [:])
+  func hold(_ generation: UInt64) throws(SiltstoneError) -> GenerationPin {
+    try state.withLock { (state) throws(SiltstoneError) in
+      if state.isEnding { throw SiltstoneError(.closed, "the database was closed") }
+      let index = GenerationPins.place(of: generation, in: state.holds)
+      var hold = state.holds[index] ?? Hold(low: generation, high: generation, counts: [:])
       hold.low = min(hold.low, generation)
       hold.high = max(hold.high, generation)
       hold.counts[generation, default: 0] += 1
-      holds[index] = hold
+      state.holds[index] = hold
       publish(hold, index)
       if hold.counts[generation] == 1 { try? marks?.set(SharedState.LockByte.generations + generation, true) }
     }
@@ -66,32 +70,43 @@ final class GenerationPins: Sendable {
   }
 
   private func publish(_ hold: Hold?, _ index: Int) {
-    guard let slot else { return }
     var word: UInt64 = 0
     // A span that the word cannot say begins at 0 instead: too much is pinned, never too little.
     if let hold {
       let span = hold.high - hold.low
       word = hold.low << GenerationPins.spanBits | min(span, GenerationPins.maxSpan)
     }
-    csup_store(csup_pin_at(slot, index), word)
+    processes?.withOwnSlot { csup_store(csup_pin_at($0, index), word) }
+  }
+
+  /// Gives the slot back as soon as nothing is pinned: now, or when the last cursor or read that is under way lets go.
+  func end() {
+    let isOver = state.withLock { state in
+      state.isEnding = true
+      return state.isOver
+    }
+    if isOver { processes?.leave() }
   }
 
   fileprivate func release(_ generation: UInt64) {
-    holds.withLock { holds in
-      guard let index = holds.firstIndex(where: { $0?.counts[generation] != nil }), var hold = holds[index],
-        let count = hold.counts[generation]
+    if let processes, processes.isInherited { return }
+    let isOver = state.withLock { state in
+      guard let index = state.holds.firstIndex(where: { $0?.counts[generation] != nil }),
+        var hold = state.holds[index], let count = hold.counts[generation]
       else { preconditionFailure("a pin is released once") }
       hold.counts[generation] = count == 1 ? nil : count - 1
-      holds[index] = hold.counts.isEmpty ? nil : hold
+      state.holds[index] = hold.counts.isEmpty ? nil : hold
       if hold.counts.isEmpty { publish(nil, index) }
       if count == 1 { try? marks?.set(SharedState.LockByte.generations + generation, false) }
+      return state.isOver
     }
+    if isOver { processes?.leave() }
   }
 
   /// Whether this process holds one of them.
   func holds(any generations: Range<UInt64>) -> Bool {
-    holds.withLock { holds in
-      holds.contains { hold in
+    state.withLock { state in
+      state.holds.contains { hold in
         hold.map { $0.low < generations.upperBound && $0.high >= generations.lowerBound } ?? false
       }
     }
@@ -111,12 +126,18 @@ final class GenerationPins: Sendable {
 /// One pin, until the last reference goes.
 final class GenerationPin: Sendable {
   let generation: UInt64
-  private let pins: GenerationPins
+  private let pins: GenerationPins?
 
   fileprivate init(_ generation: UInt64, _ pins: GenerationPins) {
     self.generation = generation
     self.pins = pins
   }
 
-  deinit { pins.release(generation) }
+  /// Remembers the generation, and keeps nothing.
+  init(unpinned generation: UInt64) {
+    self.generation = generation
+    pins = nil
+  }
+
+  deinit { pins?.release(generation) }
 }

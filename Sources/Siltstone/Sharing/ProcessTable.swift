@@ -6,14 +6,15 @@ internal import Synchronization
 /// byte says, and nothing else: the kernel lets go of that with the process, whatever it died of, and in whatever
 /// namespace. Thread-safe.
 final class ProcessTable: Sendable {
-  private let storage: any Storage
-  private let shared: SharedState
+  let storage: any Storage
+  let shared: SharedState
   /// The slot of this process.
   let own: Int
   /// What tells this process from all others that ever were attached.
   let ownNumber: UInt32
   private let lock: Mutex<(any FileLock)?>
   private let deaths = Atomic<Bool>(false)
+  private let forks = csup_fork_count()
 
   /// Takes a slot. REQUIRES: the lock of opening.
   init(_ storage: any Storage, _ shared: SharedState, sharing: UInt32) throws(SiltstoneError) {
@@ -52,10 +53,24 @@ final class ProcessTable: Sendable {
     lock = Mutex(nil)
   }
 
-  var ownSlot: UnsafeMutablePointer<csup_slot> { slot(own) }
   func slot(_ index: Int) -> UnsafeMutablePointer<csup_slot> { csup_slot_at(shared.header, index)! }
 
-  /// Gives the slot back. Whatever it pinned, it pins no more.
+  /// Whether this is a child of the process that has the database open: the slot is its parent's, and not even mapped
+  /// here. Asked before any lock is taken, which a thread that the child has not got may hold.
+  var isInherited: Bool { forks != csup_fork_count() }
+
+  /// Calls `body` with the slot of this process while it has one. Every store into it, and into whatever else bears its
+  /// number, goes through here: once given back, the slot may be another's. Returns whether it was called.
+  @discardableResult
+  func withOwnSlot(_ body: (UnsafeMutablePointer<csup_slot>) -> Void) -> Bool {
+    lock.withLock { lock in
+      if lock == nil { return false }
+      body(slot(own))
+      return true
+    }
+  }
+
+  /// Gives the slot back, once. Whatever it pinned, it pins no more.
   func leave() {
     lock.withLock { lock in
       guard lock != nil else { return }
@@ -85,16 +100,18 @@ final class ProcessTable: Sendable {
   func isTaken(_ index: Int) -> Bool { csup_load32(slot(index).pointer(to: \.taken)) != 0 }
 
   /// If it cannot be told, it lives: to wait for nobody does no harm, to take from the living does.
-  func isAlive(_ index: Int) -> Bool { index == own || ProcessTable.isAlive(index, storage) }
-
-  static func isAlive(_ index: Int, _ storage: any Storage) -> Bool {
-    (try? storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index))) ?? true
+  func isAlive(_ index: Int) -> Bool {
+    if index == own { return true }
+    return (try? storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index))) ?? true
   }
 
-  /// Whether any process has the database open. For one that is about to: it has no slot yet.
+  /// Whether any process has the database open. For one that is about to: it has no slot yet. What cannot be told is
+  /// not guessed, since a dead database must not be joined, nor a living one recovered.
   static func isAnyAlive(_ storage: any Storage) throws(SiltstoneError) -> Bool {
     guard try storage.exists(SharedState.fileName) else { return false }
-    for index in 0..<Int(CSUP_SHARED_SLOTS) where isAlive(index, storage) { return true }
+    for index in 0..<Int(CSUP_SHARED_SLOTS) {
+      if try storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index)) { return true }
+    }
     return false
   }
 

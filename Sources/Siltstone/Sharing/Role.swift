@@ -57,15 +57,19 @@ final class Role: Sendable {
   }
 
   private func note(_ isHeld: Bool) {
-    let roles = processes.ownSlot.pointer(to: \.roles)!
-    // Roles of one process come and go on several threads.
-    if isHeld { csup_or32(roles, bit) } else { csup_and32(roles, ~bit) }
+    processes.withOwnSlot { slot in
+      let roles = slot.pointer(to: \.roles)!
+      // Roles of one process come and go on several threads.
+      if isHeld { csup_or32(roles, bit) } else { csup_and32(roles, ~bit) }
+    }
   }
 
   /// Asks the holder to make way, or stops asking.
   func want(_ isWanted: Bool) {
-    let wants = processes.ownSlot.pointer(to: \.wants)!
-    if isWanted { csup_or32(wants, bit) } else { csup_and32(wants, ~bit) }
+    processes.withOwnSlot { slot in
+      let wants = slot.pointer(to: \.wants)!
+      if isWanted { csup_or32(wants, bit) } else { csup_and32(wants, ~bit) }
+    }
     announce()
   }
 

@@ -53,6 +53,16 @@ extension SharedState {
     return state
   }
 
+  /// Whether a process recovers the database, or has died at it: then it is for nobody to join. Read from the file, since
+  /// a header in the making is not there to be mapped. REQUIRES: the lock of opening, and that the file exists.
+  static func isBeingRecovered(_ storage: any Storage) throws(SiltstoneError) -> Bool {
+    let bytes = AlignedMemory(sizeBytes: StorageAlignment.bytes)
+    defer { withExtendedLifetime(bytes) {} }
+    let count = try storage.open(fileName, .readBuffered).read(into: bytes.buffer, at: 0)
+    let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
+    return count < bytes.sizeBytes || csup_load32(head.pointer(to: \.recovering)!) != Recovery.done
+  }
+
   /// Whose database it is.
   var database: DatabaseID { DatabaseID(header.pointee.database) }
   var segmentBytes: UInt64 { header.pointee.segment_bytes }
@@ -154,7 +164,7 @@ extension SharedState {
     }
   }
 
-  /// Makes the header this process's, with all watermarks at their recovered places.
+  /// Makes the header this process's, with all watermarks at their recovered places. Others are let in by `endRecovery`.
   func begin(
     database: DatabaseID, segmentBytes: UInt64, end: LogPosition, drained: LogPosition, durable: LogPosition
   ) throws(SiltstoneError) {
@@ -187,10 +197,12 @@ extension SharedState {
     setDurable(durable)
     csup_store32(words.failed, 0)
     csup_store32(words.drainWaiters, 0)
+    // In this order: a reader who outlived the last life still has its memtables, with parts of a batch in them perhaps,
+    // and must not see the new position while it does.
+    csup_store32(header.pointer(to: \.recovering)!, Recovery.readable)
     setPublished(end)
     setReserved(end)
     csup_store(words.magic, head.magic)
-    csup_store32(header.pointer(to: \.recovering)!, 0)
     // Before the ring is used: a power cut could otherwise leave pages of the ring and a header of zeros, which is what
     // damage looks like.
     if isNew { try mapping.sync() }

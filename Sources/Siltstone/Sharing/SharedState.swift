@@ -160,8 +160,18 @@ extension SharedState {
     static let edit: UInt32 = 2
   }
 
-  /// While a process recovers the database, what there is to read from is incomplete.
-  var isRecovering: Bool { csup_load32(header.pointer(to: \.recovering)!) != 0 }
+  /// How far a process is that recovers the database, or died at it.
+  enum Recovery {
+    static let done: UInt32 = 0
+    /// What there is to read from is incomplete.
+    static let incomplete: UInt32 = 1
+    /// All is there to be read, but nobody may join yet: the log has no place to go on.
+    static let readable: UInt32 = 2
+  }
+  var isRecovering: Bool { csup_load32(header.pointer(to: \.recovering)!) == Recovery.incomplete }
+
+  /// Others may join from now on.
+  func endRecovery() { csup_store32(header.pointer(to: \.recovering)!, Recovery.done) }
 
   /// Tells every process that there is something new to read from, or to do.
   func announceChange() {

@@ -4,30 +4,42 @@ internal import CSupport
 /// keeps for each of them what it sees. Thread-safe.
 struct SnapshotTable: Sendable {
   static let capacity = Int(CSUP_SHARED_SNAPSHOTS)
-  private let shared: SharedState
-  private let storage: any Storage
+  private let processes: ProcessTable
   /// For a process that may not write: it marks its positions.
   private let marks: (any FileMarks)?
   /// The owner, as the words have it.
   private let owner: UInt64
 
-  init(_ shared: SharedState, _ storage: any Storage, slot: Int, marks: (any FileMarks)? = nil) {
-    self.shared = shared
-    self.storage = storage
+  init(_ processes: ProcessTable, marks: (any FileMarks)? = nil) {
+    self.processes = processes
     self.marks = marks
-    owner = UInt64(slot + 1)
+    owner = UInt64(processes.own + 1)
   }
 
-  private func word(_ index: Int) -> UnsafeMutablePointer<UInt64> { csup_snapshot_at(shared.header, index)! }
+  /// Whether what is registered is a parent's, as `ProcessTable` has it.
+  var isInherited: Bool { processes.isInherited }
+
+  private func word(_ index: Int) -> UnsafeMutablePointer<UInt64> {
+    csup_snapshot_at(processes.shared.header, index)!
+  }
 
   /// Registers the present, and returns it.
   ///
   /// The position is stored first and then read again, until it is the same: so an entry that the snapshot does not see
   /// was made visible after the store, and whoever could drop something in favour of that entry finds the snapshot.
   ///
-  /// - Returns: nil if the table is full.
-  func acquire(_ present: () -> LogPosition) -> (index: Int, position: LogPosition)? {
-    if let marks { return mark(marks, present) }
+  /// - Throws: `.outOfMemory` if the table is full, `.closed` if this process has left.
+  func acquire(_ present: () -> LogPosition) throws(SiltstoneError) -> (index: Int, position: LogPosition) {
+    if let marks { return try mark(marks, present) }
+    var entry: (index: Int, position: LogPosition)?
+    guard processes.withOwnSlot({ _ in entry = take(present) }) else {
+      throw SiltstoneError(.closed, "the database was closed")
+    }
+    if let entry { return entry }
+    throw SiltstoneError(.outOfMemory, "there are \(SnapshotTable.capacity) snapshots, which is the limit")
+  }
+
+  private func take(_ present: () -> LogPosition) -> (index: Int, position: LogPosition)? {
     var position = present()
     // Begin at a place of one's own, so that processes do not meet.
     let start = Int(owner) * 41
@@ -45,11 +57,13 @@ struct SnapshotTable: Sendable {
     return nil
   }
 
-  private func mark(_ marks: any FileMarks, _ present: () -> LogPosition) -> (index: Int, position: LogPosition)? {
+  private func mark(
+    _ marks: any FileMarks, _ present: () -> LogPosition
+  ) throws(SiltstoneError) -> (index: Int, position: LogPosition) {
     let base = SharedState.LockByte.positions
     var position = present()
     while true {
-      guard (try? marks.set(base + position, true)) != nil else { return nil }
+      try marks.set(base + position, true)
       let now = present()
       if now == position { return (Int(position), position) }
       try? marks.set(base + position, false)
@@ -61,7 +75,7 @@ struct SnapshotTable: Sendable {
     if let marks {
       try? marks.set(SharedState.LockByte.positions + UInt64(index), false)
     } else {
-      csup_store(word(index), 0)
+      processes.withOwnSlot { _ in csup_store(word(index), 0) }
     }
   }
 
@@ -77,7 +91,7 @@ struct SnapshotTable: Sendable {
   func sorted() throws(SiltstoneError) -> [LogPosition] {
     csup_fence()  // after the entries that a job is going to look at were made visible
     let base = SharedState.LockByte.positions
-    var positions = try storage.marks(
+    var positions = try processes.storage.marks(
       SharedState.fileName, in: base..<base + KeyTrailer.maxSequence + 1, limit: .max
     ).map { $0 - base }
     for index in 0..<SnapshotTable.capacity {

@@ -5,6 +5,7 @@ internal import Glibc
 final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; its users order their accesses
   let base: UnsafeMutableRawPointer
   let sizeBytes: Int
+  let identity: FileIdentity
   private let name: String
   private let forks = csup_fork_count()
 
@@ -21,6 +22,7 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
         throw error
       }
     }
+    identity = try SharedMapping.identity(file)
     guard let base = csup_map_shared(file.descriptor, sizeBytes, true) else {
       throw .system("map the file", errno: errno, file: file.name)
     }
@@ -34,10 +36,19 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
     guard try file.sizeBytes() == UInt64(sizeBytes) else {
       throw .corrupt("the file has not the size it had a moment ago", file: file.name)
     }
+    identity = try SharedMapping.identity(file)
     guard let base = csup_map_shared(file.descriptor, sizeBytes, false) else {
       throw .system("map the file", errno: errno, file: file.name)
     }
     self.base = base
+  }
+
+  private static func identity(_ file: DiskFile) throws(SiltstoneError) -> FileIdentity {
+    var (identity, sizeBytes) = (FileIdentity(device: 0, inode: 0), UInt64(0))
+    guard csup_file_identity(file.descriptor, &identity.device, &identity.inode, &sizeBytes) == 0 else {
+      throw .system("look at the file", errno: errno, file: file.name)
+    }
+    return identity
   }
 
   /// Writes every block, because a store into a hole could meet a full disk, and that is a signal, not an error. The

@@ -77,8 +77,15 @@ protocol Storage: AnyObject, Sendable {
 protocol MappedFile: AnyObject, Sendable {
   var base: UnsafeMutableRawPointer { get }
   var sizeBytes: Int { get }
+  /// What tells the file from all others of the machine, a copy of it included.
+  var identity: FileIdentity { get }
   /// Brings the bytes to stable media.
   func sync() throws(SiltstoneError)
+}
+
+struct FileIdentity: Equatable, Sendable {
+  var device: UInt64
+  var inode: UInt64
 }
 
 /// Which piece of memory it is, whatever it is called here.

@@ -16,6 +16,9 @@ final class Version: Sendable {
   /// The generation in which it was what there is to read from.
   var generation: UInt64 { pin.generation }
 
+  /// The same, keeping nothing: for those who only ask what there was.
+  func unpinned() -> Version { Version(layout, levels, tables, GenerationPin(unpinned: generation)) }
+
   /// Opens every table of `layout`.
   ///
   /// - Parameter pin: of a generation in which the layout was current.
