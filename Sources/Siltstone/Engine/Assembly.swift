@@ -20,7 +20,7 @@ struct Assembly {
       // Whatever the manifest says the log begins with must exist, or its absence could not be told from damage.
       try segments.prepare(upTo: max(recoveredEnd, tree.logStart) + 1)
     }
-    let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments, processes: parts.processes)
+    let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments)
     let plan = parts.arenas.plan
     let pacing = Pacing(
       storage: storage, view: view, shape: tree.shape, memtableBudgetBytes: plan.limit * plan.arenaBytes)
