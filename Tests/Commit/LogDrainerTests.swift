@@ -64,4 +64,16 @@ import Testing
     let error = #expect(throws: SiltstoneError.self) { try drainer.waitDrained(200) }
     #expect(error?.code == .closed && shared.drained == 100)
   }
+
+  /// Another drainer's sync fails between the first look at that and the lock.
+  @Test func nobodySyncsAfterASyncThatFailed() throws {
+    append(100)
+    let error = #expect(throws: SiltstoneError.self) {
+      try drainer.move(durable: true) {
+        shared.setFailed(5)
+        return false
+      }
+    }
+    #expect(error?.code == .readOnly && shared.durable == 0)
+  }
 }

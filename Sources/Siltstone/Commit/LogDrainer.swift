@@ -45,7 +45,7 @@ final class LogDrainer: Sendable {
   }
 
   /// Drains once, or sleeps while another thread does.
-  private func move(durable: Bool, until done: () -> Bool) throws(SiltstoneError) {
+  func move(durable: Bool, until done: () -> Bool) throws(SiltstoneError) {
     let word = shared.words.drainSequence
     let before = csup_load32(word)
     if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
@@ -62,6 +62,8 @@ final class LogDrainer: Sendable {
       try writer.withLock { (writer) throws(SiltstoneError) in
         if outcome == CSUP_LOCK_OWNER_DIED { try outliveDrainer() }
         if writer.hasEnded { throw SiltstoneError(.closed, "the database was closed") }
+        // Again, now that no other can fail: a sync that comes after one that failed may succeed, and proves nothing.
+        if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
         try drain(&writer, durable: durable)
       }
     case CSUP_LOCK_BUSY:
