@@ -7,7 +7,8 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
   public struct Code: Sendable, Hashable, CustomStringConvertible {
     private enum Kind: String, Sendable {
       case invalidArgument, notADatabase, alreadyOpen, unsupportedVersion, corruption, inputOutput, diskFull
-      case permissionDenied, missingFile, closed, readOnly, outOfMemory, unreachableMemory, forked, wouldReadDisk
+      case permissionDenied, missingFile, closed, readOnly, outOfMemory, unreachableMemory, forked
+      case wouldReadDisk, unfitEdit
     }
     private let kind: Kind
     private init(_ kind: Kind) { self.kind = kind }
@@ -44,6 +45,9 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
 
     /// A lookup that must not block has met a block that is not cached. Never leaves the engine.
     static let wouldReadDisk = Code(.wouldReadDisk)
+    /// A change of the tree was worked out from a tree that has changed since. Nothing was done, and whoever asked
+    /// looks again. Never leaves the engine but in an event.
+    static let unfitEdit = Code(.unfitEdit)
 
     /// The code's name, as in the source.
     public var description: String { kind.rawValue }

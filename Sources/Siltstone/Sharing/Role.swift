@@ -29,8 +29,8 @@ final class Role: Sendable {
   var isHeld: Bool { held.load(ordering: .acquiring) }
 
   /// Takes the role if nobody has it. Returns whether this process has it now, and calls `begin` if it has just come by
-  /// it: what its last holder left half done can be settled there.
-  func take(_ begin: () -> Void = {}) -> Bool {
+  /// it: what its last holder left half done can be settled there. If that throws, the role is let go of again.
+  func take<Failure>(_ begin: () throws(Failure) -> Void) throws(Failure) -> Bool {
     if isHeld { return true }
     let isNew = lock.withLock { lock in
       if lock != nil { return false }
@@ -39,7 +39,10 @@ final class Role: Sendable {
       return lock != nil
     }
     if isNew {
-      begin()
+      do throws(Failure) { try begin() } catch {
+        leave()
+        throw error
+      }
       held.store(true, ordering: .releasing)
     }
     return isHeld

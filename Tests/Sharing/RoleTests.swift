@@ -1,0 +1,37 @@
+import CSupport
+import Testing
+
+@testable import Siltstone
+
+@Suite struct RoleTests {
+  let fixture: SharedFixture
+  let other: SharedParts
+
+  init() throws {
+    fixture = try SharedFixture()
+    other = try fixture.join()
+  }
+
+  private func role(_ parts: SharedParts) -> Role {
+    Role(CSUP_ROLE_COMPACTION, parts.storage, parts.shared, parts.processes, isOffered: true)
+  }
+
+  @Test func oneAtATimeHasIt() throws {
+    let (mine, others) = (role(fixture.first), role(other))
+    #expect(mine.take {} && !others.take {} && mine.isHeld && !others.isHeld)
+    mine.leave()
+    #expect(others.take {} && others.isHeld)
+    others.leave()
+  }
+
+  /// Who cannot begin does not keep others from it.
+  @Test func whoCannotBeginLetsGo() throws {
+    let (mine, others) = (role(fixture.first), role(other))
+    #expect(throws: SiltstoneError.self) {
+      try mine.take { () throws(SiltstoneError) in throw SiltstoneError(.inputOutput, "it cannot") }
+    }
+    #expect(!mine.isHeld)
+    #expect(others.take {})
+    others.leave()
+  }
+}
