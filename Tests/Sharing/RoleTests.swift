@@ -34,4 +34,18 @@ import Testing
     #expect(others.take {})
     others.leave()
   }
+
+  /// One that asks and is stopped would otherwise keep everybody from it.
+  @Test func onlyWhoStirsIsHeeded() throws {
+    let (mine, others) = (role(fixture.first), role(other))
+    others.want(true)
+    #expect(mine.isWantedByOthers && !others.isWantedByOthers)
+    let seen = other.processes.ownSlot.pointer(to: \.seen)!
+    csup_store32(seen, csup_load32(seen) &- 5)
+    #expect(!mine.isWantedByOthers)
+    csup_store32(seen, csup_load32(seen) &+ 5)
+    #expect(mine.isWantedByOthers)
+    others.want(false)
+    #expect(!mine.isWantedByOthers)
+  }
 }

@@ -72,16 +72,20 @@ final class Role: Sendable {
     announce()
   }
 
-  /// Whether another living process asks for it.
+  /// Whether another process asks for it that lives, and is not stopped: one that cannot take it would otherwise keep
+  /// everybody from it.
   var isWantedByOthers: Bool {
+    let now = UInt32(truncatingIfNeeded: storage.wallClockSeconds())
     var isWanted = false
     processes.forEachTaken { index, slot in
-      if index != processes.own, csup_load32(slot.pointer(to: \.wants)) & bit != 0, processes.isAlive(index) {
-        isWanted = true
-      }
+      guard index != processes.own, csup_load32(slot.pointer(to: \.wants)) & bit != 0 else { return }
+      let silentSeconds = Int32(bitPattern: now &- csup_load32(slot.pointer(to: \.seen))).magnitude
+      if silentSeconds <= Role.maxSilentSeconds, processes.isAlive(index) { isWanted = true }
     }
     return isWanted
   }
+  /// It tells of itself twice a second: four times in a row it was not heard.
+  private static let maxSilentSeconds: UInt32 = 2
 
   private func announce() {
     _ = csup_add32(shared.words.upkeep, 1)
