@@ -150,6 +150,11 @@ int csup_boot_id(uint8_t id[16]) {
   return digits == 32 ? 0 : EIO;
 }
 
+uint64_t csup_pid_namespace(void) {
+  struct stat info;
+  return stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
+}
+
 void *csup_map_anonymous(size_t length) {
   void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return NULL;

@@ -85,8 +85,8 @@ typedef struct csup_shared {
   uint64_t segment_bytes;
   uint32_t checksum;
   uint32_t clean;         /* 1 after an orderly close: then the log file holds all of `reserved` */
-
-  uint8_t pad0[56];
+  uint64_t pid_namespace; /* csup_pid_namespace() of whoever began this life; the locks hold within it */
+  uint8_t pad0[48];
   /* 128 */ uint64_t reserved; /* watermarks: see csup_load and csup_store */
   uint64_t published;
   uint8_t pad1[48];
