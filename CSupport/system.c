@@ -48,7 +48,8 @@ int csup_find_lock(int file, uint64_t begin, uint64_t end, uint64_t *first, uint
   if (fcntl(file, F_OFD_GETLK, &lock) != 0) return -1;
   if (lock.l_type == F_UNLCK) return 0;
   *first = (uint64_t)lock.l_start;
-  *last = (uint64_t)(lock.l_start + lock.l_len - 1);
+  /* A length of 0 means to the end of all files. */
+  *last = lock.l_len == 0 ? (uint64_t)INT64_MAX : (uint64_t)(lock.l_start + lock.l_len - 1);
   return 1;
 }
 
