@@ -42,7 +42,6 @@ int csup_shared_reset(csup_shared *s) {
   csup_store32(&s->recovering, 1);
   csup_fence();
   memset((uint8_t *)s + begin + 8, 0, CSUP_SHARED_HEADER_BYTES - begin - 8);
-  s->drainer = 0;
   s->generation = generation < limit ? (generation | 1) + 1 : 2;
   csup_store(&s->flushed, serial < limit ? serial : 0);
   csup_store(&s->active, s->flushed << 8);

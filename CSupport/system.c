@@ -48,7 +48,8 @@ int csup_find_lock(int file, uint64_t begin, uint64_t end, uint64_t *first, uint
   if (fcntl(file, F_OFD_GETLK, &lock) != 0) return -1;
   if (lock.l_type == F_UNLCK) return 0;
   *first = (uint64_t)lock.l_start;
-  *last = (uint64_t)(lock.l_start + lock.l_len - 1);
+  /* A length of 0 means to the end of all files. */
+  *last = lock.l_len == 0 ? (uint64_t)INT64_MAX : (uint64_t)(lock.l_start + lock.l_len - 1);
   return 1;
 }
 
@@ -148,6 +149,11 @@ int csup_boot_id(uint8_t id[16]) {
     digits++;
   }
   return digits == 32 ? 0 : EIO;
+}
+
+uint64_t csup_pid_namespace(void) {
+  struct stat info;
+  return stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
 }
 
 void *csup_map_anonymous(size_t length) {

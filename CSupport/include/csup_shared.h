@@ -22,7 +22,7 @@
 
 #include "csup_lock.h"
 
-#define CSUP_SHARED_VERSION 2
+#define CSUP_SHARED_VERSION 3
 #define CSUP_SHARED_MAGIC 0x44524853544C4953ull /* "SILTSHRD" */
 #define CSUP_SHARED_HEADER_BYTES 65536
 #define CSUP_SHARED_SLOTS 96
@@ -85,8 +85,8 @@ typedef struct csup_shared {
   uint64_t segment_bytes;
   uint32_t checksum;
   uint32_t clean;         /* 1 after an orderly close: then the log file holds all of `reserved` */
-
-  uint8_t pad0[56];
+  uint64_t pid_namespace; /* csup_pid_namespace() of whoever began this life; the locks hold within it */
+  uint8_t pad0[48];
   /* 128 */ uint64_t reserved; /* watermarks: see csup_load and csup_store */
   uint64_t published;
   uint8_t pad1[48];
@@ -98,9 +98,8 @@ typedef struct csup_shared {
   uint32_t drain_waiters;
   uint32_t failed;        /* errno of a failed log write or sync; once set, writing is over until reopened */
   uint32_t log_wanted;    /* futex: moves when the holder of the log role has something to do */
-  uint32_t drainer;       /* `taken` of who drained last: who the dead owner of the drain lock was */
   uint32_t recovering;    /* 1 while a process recovers the database; 2 when that can be read, and not yet joined; else 0 */
-  uint8_t pad3[40];
+  uint8_t pad3[44];
   /* 320 */ csup_lock commit_lock;
   uint8_t pad4[64 - sizeof(csup_lock)];
   /* 384 */ csup_lock drain_lock;

@@ -35,7 +35,7 @@ struct ModelTree {
     }
     history += memtable
     var job = FlushJob(
-      ArrayCursor(memtable.sorted()), layout: version.layout, shape: picker.shape,
+      ArrayCursor(memtable.sorted()), end: position, layout: version.layout, shape: picker.shape,
       context: workshop.context(snapshots: snapshots, targetTableBytes: picker.shape.targetTableBytes))
     let result = try job.run()
     #expect(result.entriesRead == UInt64(count))

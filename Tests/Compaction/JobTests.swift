@@ -24,9 +24,10 @@ import Testing
   }
 
   private func flush(
-    _ entries: [OwnedEntry], layout: TreeLayout = TreeLayout(), _ context: JobContext
+    _ entries: [OwnedEntry], end: LogPosition = .max, layout: TreeLayout = TreeLayout(), _ context: JobContext
   ) throws -> JobResult {
-    var job = FlushJob(ArrayCursor(entries.sorted()), layout: layout, shape: CompactionShape(), context: context)
+    var job = FlushJob(
+      ArrayCursor(entries.sorted()), end: end, layout: layout, shape: CompactionShape(), context: context)
     return try job.run()
   }
 
@@ -38,6 +39,16 @@ import Testing
     #expect(result.bytesWritten == result.outputs[0].sizeBytes)
     var cursor = try workshop.open(result.outputs[0]).makeCursor(.sequential)
     #expect(try cursor.drain() == entries)
+  }
+
+  /// Newer versions of half the keys are of a batch that is not finished, and must not displace the older ones.
+  @Test func aFlushTakesOnlyWhatLiesBelowItsEnd() throws {
+    let entries = Self.entries(0..<500, sequence: 100)
+    let unfinished = Self.entries(250..<750, sequence: 1_000)
+    let result = try flush(entries + unfinished, end: 1_250, workshop.context())
+    var cursor = try workshop.open(result.outputs[0]).makeCursor(.sequential)
+    #expect(try cursor.drain() == entries)
+    #expect(try flush(unfinished, end: 1_250, workshop.context()).outputs.isEmpty)
   }
 
   @Test func whatOverlapsNothingGetsTheBottomsCodecAtOnce() throws {

@@ -154,6 +154,20 @@ import Testing
     #expect(attachCode() == .unsupportedVersion)
   }
 
+  @Test func whoWouldLockFromAnotherNamespaceIsRefused() throws {
+    try leaveBehind()
+    _ = try SharedState.join(try storage(), isWritable: true)
+    for namespace in [0, csup_pid_namespace() + 1] as [UInt64] {
+      try change { $0.pid_namespace = namespace }
+      let error = #expect(throws: SiltstoneError.self) { try SharedState.join(try storage(), isWritable: true) }
+      #expect(error?.code == .otherNamespace)
+      _ = try SharedState.join(try storage(), isWritable: false)
+    }
+    // Who comes when all have left may come from anywhere.
+    try attach().0.begin(database: Self.database, segmentBytes: 1 << 16, end: 9000, drained: 9000, durable: 9000)
+    _ = try SharedState.join(try storage(), isWritable: true)
+  }
+
   @Test func theDumpTellsWhatIsThere() throws {
     try leaveBehind()
     var lines: [String] = []

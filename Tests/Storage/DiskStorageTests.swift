@@ -176,4 +176,21 @@ import Testing
       #expect(fcntl(descriptor, F_GETFD) & FD_CLOEXEC != 0)
     }
   }
+
+  /// A process that only reads can lock whatever it likes, and must neither hide others' marks nor take up memory.
+  @Test func greedyMarksHideNobodyAndAreCapped() throws {
+    let storage = try open()
+    _ = try storage.open("file", .createBuffered)
+    let marks = try storage.makeMarks("file")
+    try marks.set(105, true)
+    let descriptor = Glibc.open(directory.file("file"), O_RDONLY)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    let setOwnLock: Int32 = 37  // F_OFD_SETLK
+    var toTheEnd = flock(l_type: Int16(F_RDLCK), l_whence: Int16(SEEK_SET), l_start: 110, l_len: 0, l_pid: 0)
+    try #require(fcntl(descriptor, setOwnLock, &toTheEnd) == 0)
+    #expect(try storage.marks("file", in: 100..<115, limit: .max).sorted() == [105, 110, 111, 112, 113, 114])
+    #expect(try storage.marks("file", in: 100..<1 << 56, limit: 3).count == 3)
+    #expect(throws: SiltstoneError.self) { try storage.marks("file", in: 100..<1 << 56, limit: .max) }
+  }
 }

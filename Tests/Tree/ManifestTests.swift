@@ -162,6 +162,23 @@ import Testing
     #expect(try recover().recovered.fileName == "MANIFEST-000002")
   }
 
+  /// Taking away what is not there, and adding what is there already: refused before anything is written.
+  @Test func anEditThatDoesNotFitIsRefused() throws {
+    var manifest = try Manifest.create(storage, Self.creation)
+    try manifest.commit(Self.addition(1))
+    let before = manifest.state
+    var removal = VersionEdit()
+    removal.remove(7)
+    for edit in [removal, Self.addition(1)] {
+      let error = #expect(throws: SiltstoneError.self) { try manifest.commit(edit) }
+      #expect(error?.code == .unfitEdit)
+      #expect(manifest.state == before && manifest.hasUncertainEdit == false)
+      #expect(try recover().state == before)
+    }
+    try manifest.commit(Self.addition(2))
+    #expect(try recover().recovered.fileName == "MANIFEST-000001")
+  }
+
   @Test func aFullDiskPasses() throws {
     var manifest = try Manifest.create(storage, Self.creation)
     try manifest.commit(Self.addition(1))

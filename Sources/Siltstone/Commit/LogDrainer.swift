@@ -10,20 +10,14 @@ internal import Synchronization
 final class LogDrainer: Sendable {
   private let shared: SharedState
   private let segments: LogSegments
-  private let processes: ProcessTable
-  /// Owned by the holder of the drain lock.
+  /// Used by the holder of the drain lock, and taken after that.
   private let writer: Mutex<LogWriter>
-  /// Set under the drain lock.
-  private let hasEnded = Atomic<Bool>(false)
   private let bytesWritten = Atomic<UInt64>(0)
   private let syncCount = Atomic<UInt64>(0)
 
-  init(
-    storage: any Storage, shared: SharedState, segments: LogSegments, processes: ProcessTable
-  ) throws(SiltstoneError) {
+  init(storage: any Storage, shared: SharedState, segments: LogSegments) throws(SiltstoneError) {
     self.shared = shared
     self.segments = segments
-    self.processes = processes
     writer = Mutex(try LogWriter(storage: storage))
   }
 
@@ -45,16 +39,13 @@ final class LogDrainer: Sendable {
   /// Makes everything durable, and ends: when this has returned or thrown, no thread of this process moves the log any
   /// more. REQUIRES: nothing is appended any more.
   func end() throws(SiltstoneError) {
-    defer {
-      let taken = csup_lock_acquire(shared.words.drainLock)
-      hasEnded.store(true, ordering: .relaxed)
-      if taken == CSUP_LOCK_OK || taken == CSUP_LOCK_OWNER_DIED { csup_lock_release(shared.words.drainLock) }
-    }
+    // Not by the drain lock: whoever takes that answers for what its last owner left, and may wait for another process.
+    defer { writer.withLock { $0.hasEnded = true } }
     if shared.failed == 0 { try waitDurable(shared.reserved) }
   }
 
   /// Drains once, or sleeps while another thread does.
-  private func move(durable: Bool, until done: () -> Bool) throws(SiltstoneError) {
+  func move(durable: Bool, until done: () -> Bool) throws(SiltstoneError) {
     let word = shared.words.drainSequence
     let before = csup_load32(word)
     if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
@@ -68,10 +59,13 @@ final class LogDrainer: Sendable {
         _ = csup_add32(word, 1)
         if csup_load32(shared.words.drainWaiters) != 0 { csup_futex_wake_all(word) }
       }
-      if hasEnded.load(ordering: .relaxed) { throw SiltstoneError(.closed, "the database was closed") }
-      if outcome == CSUP_LOCK_OWNER_DIED { try outliveDrainer() }
-      csup_store32(shared.words.drainer, processes.ownNumber)
-      try drainHoldingLock(durable: durable)
+      try writer.withLock { (writer) throws(SiltstoneError) in
+        if outcome == CSUP_LOCK_OWNER_DIED { try outliveDrainer() }
+        if writer.hasEnded { throw SiltstoneError(.closed, "the database was closed") }
+        // Again, now that no other can fail: a sync that comes after one that failed may succeed, and proves nothing.
+        if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
+        try drain(&writer, durable: durable)
+      }
     case CSUP_LOCK_BUSY:
       _ = csup_add32(shared.words.drainWaiters, 1)
       // The limit only guards against a drainer that was stopped or killed before it could wake anyone.
@@ -85,8 +79,14 @@ final class LogDrainer: Sendable {
   /// A drainer that died left nothing behind but watermarks that lag; what it wrote is simply written again. But not
   /// while the device may still be at its last writes: the block in which it ended would then, for all that anybody
   /// knows, be written over with its older self.
+  ///
+  /// Its process need not be gone for that; it is enough that the kernel has given up the thread's lock. That thread is
+  /// the one that submits, and by then it submits no more. A plain write has returned. Of a ring's writes, those that
+  /// were left to its workers are done or cancelled: a thread that exits ends its workers and waits for them before its
+  /// locks are looked at (in Linux, `do_exit` comes to `io_uring_files_cancel` before `exit_mm`, which walks the robust
+  /// list). It does not wait for writes that the device has got already: from before they are submitted until they are
+  /// complete these count as the file's direct writes in flight, and are awaited there.
   private func outliveDrainer() throws(SiltstoneError) {
-    processes.awaitDeath(of: csup_load32(shared.words.drainer))
     do throws(SiltstoneError) {
       try segments.awaitWritesInFlight(from: StorageAlignment.roundDown(shared.drained), to: shared.reserved)
     } catch {
@@ -96,25 +96,23 @@ final class LogDrainer: Sendable {
     }
   }
 
-  private func drainHoldingLock(durable: Bool) throws(SiltstoneError) {
+  private func drain(_ writer: inout LogWriter, durable: Bool) throws(SiltstoneError) {
     let target = shared.reserved
     // Making a segment can fail for want of space, and may be tried again; nothing has been written yet.
     try segments.prepare(upTo: target)
     csup_probe_drain_begin(shared.drained, target, durable ? 1 : 0)
     defer { csup_probe_drain_end(shared.drained, shared.durable) }
     do throws(SiltstoneError) {
-      try writer.withLock { (writer) throws(SiltstoneError) in
-        let written = try writer.write(
-          from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained)
-        bytesWritten.add(written.bytes, ordering: .relaxed)
-        KillPoint.reach(.drainWritten)
-        shared.setDrained(target)
-        KillPoint.reach(.drained)
-        guard durable, shared.durable < target else { return }
-        if !written.isDurable { try writer.sync(segments: segments, from: shared.durable, upTo: target) }
-        syncCount.add(1, ordering: .relaxed)
-        shared.setDurable(target)
-      }
+      let written = try writer.write(
+        from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained)
+      bytesWritten.add(written.bytes, ordering: .relaxed)
+      KillPoint.reach(.drainWritten)
+      shared.setDrained(target)
+      KillPoint.reach(.drained)
+      guard durable, shared.durable < target else { return }
+      if !written.isDurable { try writer.sync(segments: segments, from: shared.durable, upTo: target) }
+      syncCount.add(1, ordering: .relaxed)
+      shared.setDurable(target)
     } catch {
       // The log's blocks were allocated long ago, so this is the device speaking. What reached it is unknown, and
       // must not be guessed at: the database is read-only until recovery has looked.
@@ -132,6 +130,8 @@ final class LogDrainer: Sendable {
 /// The mechanics of a drain: which pieces of the ring go where. Used by the holder of the drain lock.
 private struct LogWriter: ~Copyable {
   private let queue: any IOQueue
+  /// Nothing is written any more.
+  var hasEnded = false
   /// Large enough for the device's full rate, small enough that a durable write beside it does not wait long.
   private static let pieceBytes: UInt64 = 256 << 10
 

@@ -39,7 +39,7 @@ final class LogWorker: Sendable {
     while !isStopping.load(ordering: .acquiring) {
       if !role.isHeld {
         let before = csup_load32(shared.words.upkeep)
-        guard role.isOffered, role.take() else {
+        guard role.isOffered, role.take({}) else {
           csup_futex_wait(shared.words.upkeep, before, LogWorker.syncIntervalNanoseconds)
           continue
         }

@@ -7,10 +7,17 @@ struct FlushJob<Source: EntryCursor & ~Copyable>: ~Copyable {
   private let context: JobContext
   private let shape: CompactionShape
   private let layout: TreeLayout
+  private let end: LogPosition
 
   /// `layout` is the tree as it is now; it decides only what the table is like.
-  init(_ source: consuming Source, layout: TreeLayout, shape: CompactionShape, context: JobContext) {
+  ///
+  /// - Parameter end: where the next memtable begins. What lies behind belongs to a batch whose committer died half way
+  ///   and which went to the next memtable as a whole: nobody may see it before it is finished there.
+  init(
+    _ source: consuming Source, end: LogPosition, layout: TreeLayout, shape: CompactionShape, context: JobContext
+  ) {
     self.source = source
+    self.end = end
     self.layout = layout
     self.shape = shape
     self.context = context
@@ -57,7 +64,9 @@ struct FlushJob<Source: EntryCursor & ~Copyable>: ~Copyable {
       try context.cancellation.check()
       let (key, trailer) = (source.key, source.trailer)
       result.entriesRead &+= 1
-      if rule.keeps(key, trailer) {
+      if trailer.sequence >= end {
+        result.versionsDropped &+= 1
+      } else if rule.keeps(key, trailer) {
         try outputs.add(key, trailer, source.value, startsKey: rule.startsKey)
       } else {
         result.versionsDropped &+= 1

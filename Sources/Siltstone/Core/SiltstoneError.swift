@@ -7,7 +7,8 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
   public struct Code: Sendable, Hashable, CustomStringConvertible {
     private enum Kind: String, Sendable {
       case invalidArgument, notADatabase, alreadyOpen, unsupportedVersion, corruption, inputOutput, diskFull
-      case permissionDenied, missingFile, closed, readOnly, outOfMemory, unreachableMemory, forked, wouldReadDisk
+      case permissionDenied, missingFile, closed, readOnly, outOfMemory, unreachableMemory
+      case otherNamespace, forked, wouldReadDisk, unfitEdit
     }
     private let kind: Kind
     private init(_ kind: Kind) { self.kind = kind }
@@ -39,11 +40,17 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
     /// The processes that have the database open keep memory where this one does not see it: most often in another
     /// container's `/dev/shm`.
     public static let unreachableMemory = Code(.unreachableMemory)
+    /// The processes that have the database open are in another PID namespace, most often in another container; beside
+    /// them it can only be opened for reading.
+    public static let otherNamespace = Code(.otherNamespace)
     /// The database belongs to the parent of this process: a child of `fork` must open its own.
     public static let forked = Code(.forked)
 
     /// A lookup that must not block has met a block that is not cached. Never leaves the engine.
     static let wouldReadDisk = Code(.wouldReadDisk)
+    /// A change of the tree was worked out from a tree that has changed since. Nothing was done, and whoever asked
+    /// looks again. Never leaves the engine but in an event.
+    static let unfitEdit = Code(.unfitEdit)
 
     /// The code's name, as in the source.
     public var description: String { kind.rawValue }

@@ -23,7 +23,7 @@ struct Assembly {
       try segments.prepare(upTo: max(recoveredEnd, tree.logStart) + 1)
       shared.endRecovery()
     }
-    let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments, processes: parts.processes)
+    let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments)
     let plan = parts.arenas.plan
     let pacing = Pacing(
       storage: storage, view: view, shape: tree.shape, memtableBudgetBytes: plan.limit * plan.arenaBytes)

@@ -93,6 +93,11 @@ final class CompactionScheduler: Sendable {
     while true {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         if let run = mine {
+          if run.obstacle?.code == .unfitEdit {
+            state.withLock { $0.waitingByHand += 1 }
+            mine = nil
+            return false
+          }
           if let failure = run.obstacle { throw failure }
           if !isRunning(run) {
             if let failure = run.outcome().failure { throw failure }
@@ -107,7 +112,7 @@ final class CompactionScheduler: Sendable {
         }
         let version = view.peek().version
         let pick = state.withLock { picker.pickManual(version.layout, lower: lower, upper: upper, $0.inFlight) }
-        switch pick {
+        switch tree.isCurrent(version) ? pick : .busy {
         case .nothingToDo: return true
         case .busy: monitor.wait(nanoseconds: 50_000_000)
         case .plan(let plan):
@@ -122,19 +127,21 @@ final class CompactionScheduler: Sendable {
 
   /// Returns when this process holds the role, for which another makes way if it must.
   private func awaitRole() throws(SiltstoneError) {
-    if takeRole() { return }
+    if try takeRole() { return }
     role.want(true)
     defer { role.want(false) }
-    while !takeRole() {
+    while try !takeRole() {
       if state.withLock({ $0.isStopping }) { throw SiltstoneError(.closed, "the database is being closed") }
       monitor.withLock { monitor.wait(nanoseconds: 10_000_000) }
     }
   }
 
-  /// Takes the role if nobody has it. The work of whoever had it before is in this process's view then, or undone.
-  private func takeRole() -> Bool {
-    role.take {
+  /// Takes the role if nobody has it. The work of whoever had it before is in this process's view then, or undone: the
+  /// role is of no use, and not kept, without a view from which to pick.
+  private func takeRole() throws(SiltstoneError) -> Bool {
+    try role.take { () throws(SiltstoneError) in
       do throws(SiltstoneError) { try tree.scavenge() } catch { report(error) }
+      try tree.follow()
     }
   }
 
@@ -147,7 +154,7 @@ final class CompactionScheduler: Sendable {
     if role.isHeld {
       if !isBusy, isWanted || !role.isOffered { leaveRole() }
     } else if role.isOffered, !isWanted, !state.withLock({ $0.isStopping }) {
-      _ = takeRole()
+      do throws(SiltstoneError) { _ = try takeRole() } catch { report(error) }
     }
   }
 
@@ -209,7 +216,7 @@ final class CompactionScheduler: Sendable {
       return index.map { state.waiting.remove(at: $0) }
     }
     if let waiting { return waiting }
-    guard let plan = pick(version, onlyLevelZero: avoidsDeep, now) else { return nil }
+    guard tree.isCurrent(version), let plan = pick(version, onlyLevelZero: avoidsDeep, now) else { return nil }
     _ = begin(plan, version)
     return state.withLock { $0.waiting.removeFirst() }
   }
@@ -278,12 +285,17 @@ final class CompactionScheduler: Sendable {
     }
     if let failure, failure.code != .closed { report(failure) }
     if failure == nil { announce(run, result) }
+    // What was picked from a version that was behind is picked again from one that is not.
+    let isUnfit = failure?.code == .unfitEdit
+    if isUnfit {
+      do throws(SiltstoneError) { try tree.follow() } catch { report(error) }
+    }
     monitor.withLock {
       state.withLock { state in
         state.inFlight.remove(run.plan)
         state.runs[ObjectIdentifier(run)] = nil
         state.waiting.removeAll { $0.run === run }
-        state.failure = failure
+        state.failure = isUnfit ? nil : failure
         if failure != nil {
           state.retryAt = tree.storage.monotonicNanoseconds() + CompactionScheduler.retryNanoseconds
         }
@@ -294,7 +306,8 @@ final class CompactionScheduler: Sendable {
   }
 
   /// An edit whose commit failed may be on disk or not, and so may neither be dropped nor its files: it is tried again
-  /// until it succeeds, or the database is closed and the next recovery finds out.
+  /// until it succeeds, or the database is closed and the next recovery finds out. One that does not fit the tree never
+  /// was, and never will be.
   private func commit(_ run: CompactionRun, _ result: JobResult) throws(SiltstoneError) {
     let opened = try tree.open(result.outputs)
     let edit = run.plan.edit(outputs: result.outputs, newRun: tree.takeRunID())
@@ -303,8 +316,12 @@ final class CompactionScheduler: Sendable {
         try tree.commit(edit, opened: opened)
         return run.obstacle = nil
       } catch {
-        report(error)
         run.obstacle = error
+        if error.code == .unfitEdit {
+          tree.discard(result.outputs)
+          throw error
+        }
+        report(error)
         monitor.withLock {
           monitor.broadcast()  // who waits for the run is told, rather than kept
           if !state.withLock({ $0.isStopping }) { monitor.wait(nanoseconds: CompactionScheduler.retryNanoseconds) }

@@ -101,7 +101,8 @@ final class MemtableFlusher: FlushWaiting {
     if isStopping { throw SiltstoneError(.closed, "the database was closed") }
     if let failure { throw failure }
     let number = Int32(bitPattern: csup_load32(shared.words.flushFailed))
-    if number != 0 { throw .system("flush, in another process,", errno: number, file: nil) }
+    // It may have left or died after that: then another tries.
+    if number != 0, try !isRoleFree() { throw .system("flush, in another process,", errno: number, file: nil) }
   }
 
   /// Returns when no memtable waits that was sealed before the call.

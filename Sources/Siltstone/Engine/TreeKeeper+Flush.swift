@@ -47,7 +47,7 @@ extension TreeKeeper {
     let begin = storage.monotonicNanoseconds()
     let hold = outputs.begin()
     var job = FlushJob(
-      MemtableCursor(memtable), layout: view.peek().version.layout, shape: shape,
+      MemtableCursor(memtable), end: end, layout: view.peek().version.layout, shape: shape,
       context: try jobContext(Cancellation()))
     let result = try job.run()
     KillPoint.reach(.tableWritten)

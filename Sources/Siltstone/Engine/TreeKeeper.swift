@@ -18,6 +18,8 @@ final class TreeKeeper: Sendable {
   let reaper: TableReaper
   let outputs: OutputFloor
   private let manifest: Mutex<Manifest>
+  /// The generation that this process's last edit made.
+  private let lastEdit = Atomic<UInt64>(0)
   private let workDone = Mutex(Work())
   /// A flush whose edit could not be committed: it is on disk or not, so that very edit must be tried again.
   let unfinishedFlush = Mutex<PendingFlush?>(nil)
@@ -67,14 +69,17 @@ final class TreeKeeper: Sendable {
   /// not have.
   ///
   /// - Parameter flushed: the number of the memtable that the edit puts into tables, if it does.
-  /// - Throws: what the manifest throws. Nothing has changed for readers then, and the same edit can be tried again.
+  /// - Throws: what the manifest throws. Nothing has changed for readers then, and the same edit can be tried again,
+  ///   unless it does not fit.
   func commit(_ edit: VersionEdit, opened: [Table], flushed: UInt64? = nil) throws(SiltstoneError) {
     try manifest.withLock { (manifest) throws(SiltstoneError) in
       try withManifestLock(&manifest) { (manifest) throws(SiltstoneError) in
         try commitHolding(edit, &manifest, flushed)
+        lastEdit.store(shared.generation, ordering: .releasing)
       }
       do throws(SiltstoneError) { try follow(&manifest, opened) } catch {
-        // The edit is done, whether this process can already see it or not: the next look tries again.
+        // The edit is done, whether this process can already see it or not: the next look tries again, and until then
+        // nothing is worked out from the version that it has; see `isCurrent`.
         options.eventHandler?(Event.failure(error, of: "following the tree"))
       }
     }
@@ -103,10 +108,14 @@ final class TreeKeeper: Sendable {
     edit.nextFileNumber = csup_load(shared.words.nextTable)
     edit.nextRunID = csup_load(shared.words.nextRun)
     // What was written before and never shown, because its writer failed or died, must not come to life behind this.
-    if csup_load32(shared.words.manifestUncertain) != SharedState.ManifestDoubt.none { manifest.distrustFile() }
+    let doubt = csup_load32(shared.words.manifestUncertain)
+    if doubt != SharedState.ManifestDoubt.none { manifest.distrustFile() }
     csup_store32(shared.words.manifestUncertain, SharedState.ManifestDoubt.edit)
     KillPoint.reach(.editUncertain)
-    try manifest.commit(edit)
+    do throws(SiltstoneError) { try manifest.commit(edit) } catch {
+      if error.code == .unfitEdit { csup_store32(shared.words.manifestUncertain, doubt) }
+      throw error
+    }
     let end = SharedState.ManifestEnd(number: manifest.number, offset: manifest.position)
     guard end.isPossible else { throw SiltstoneError(.invalidArgument, "the manifest's numbers are used up") }
     show(end, manifest.state.logStart, flushed: flushed)
@@ -148,6 +157,9 @@ final class TreeKeeper: Sendable {
   }
 
   // MARK: - Following
+
+  /// Whether a version has all that this process has done to the tree.
+  func isCurrent(_ version: Version) -> Bool { version.generation >= lastEdit.load(ordering: .acquiring) }
 
   /// Brings this process's view up to date with the tree.
   func follow() throws(SiltstoneError) {

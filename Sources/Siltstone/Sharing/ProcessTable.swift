@@ -10,8 +10,6 @@ final class ProcessTable: Sendable {
   let shared: SharedState
   /// The slot of this process.
   let own: Int
-  /// What tells this process from all others that ever were attached.
-  let ownNumber: UInt32
   private let lock: Mutex<(any FileLock)?>
   private let deaths = Atomic<Bool>(false)
   private let forks = csup_fork_count()
@@ -35,7 +33,6 @@ final class ProcessTable: Sendable {
       KillPoint.reach(.slotTaken)
       var number = csup_add32(shared.words.processes, 1)
       if number == 0 { number = csup_add32(shared.words.processes, 1) }
-      ownNumber = number
       csup_store32(slot.pointer(to: \.taken), number)
       return
     }
@@ -49,7 +46,6 @@ final class ProcessTable: Sendable {
     self.storage = storage
     self.shared = shared
     own = -1
-    ownNumber = 0
     lock = Mutex(nil)
   }
 
@@ -117,15 +113,6 @@ final class ProcessTable: Sendable {
 
   /// Whether another process has it open. REQUIRES: the lock of opening, so that none comes or goes in order.
   var hasOthers: Bool { (0..<Int(CSUP_SHARED_SLOTS)).contains { $0 != own && isAlive($0) } }
-
-  /// Returns when the process of this number has died, with its last thread. A slot's lock goes last of all.
-  func awaitDeath(of number: UInt32) {
-    if number == 0 || number == ownNumber { return }
-    func holder() -> Int? {
-      (0..<Int(CSUP_SHARED_SLOTS)).first { csup_load32(slot($0).pointer(to: \.taken)) == number }
-    }
-    while let index = holder(), isAlive(index) { csup_sleep(50_000) }
-  }
 
   /// Calls `body` for each slot that is taken, dead or alive.
   func forEachTaken(_ body: (_ index: Int, UnsafeMutablePointer<csup_slot>) -> Void) {

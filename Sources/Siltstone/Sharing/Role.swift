@@ -29,8 +29,8 @@ final class Role: Sendable {
   var isHeld: Bool { held.load(ordering: .acquiring) }
 
   /// Takes the role if nobody has it. Returns whether this process has it now, and calls `begin` if it has just come by
-  /// it: what its last holder left half done can be settled there.
-  func take(_ begin: () -> Void = {}) -> Bool {
+  /// it: what its last holder left half done can be settled there. If that throws, the role is let go of again.
+  func take<Failure>(_ begin: () throws(Failure) -> Void) throws(Failure) -> Bool {
     if isHeld { return true }
     let isNew = lock.withLock { lock in
       if lock != nil { return false }
@@ -39,7 +39,10 @@ final class Role: Sendable {
       return lock != nil
     }
     if isNew {
-      begin()
+      do throws(Failure) { try begin() } catch {
+        leave()
+        throw error
+      }
       held.store(true, ordering: .releasing)
     }
     return isHeld
@@ -73,16 +76,20 @@ final class Role: Sendable {
     announce()
   }
 
-  /// Whether another living process asks for it.
+  /// Whether another process asks for it that lives, and is not stopped: one that cannot take it would otherwise keep
+  /// everybody from it.
   var isWantedByOthers: Bool {
+    let now = UInt32(truncatingIfNeeded: storage.wallClockSeconds())
     var isWanted = false
     processes.forEachTaken { index, slot in
-      if index != processes.own, csup_load32(slot.pointer(to: \.wants)) & bit != 0, processes.isAlive(index) {
-        isWanted = true
-      }
+      guard index != processes.own, csup_load32(slot.pointer(to: \.wants)) & bit != 0 else { return }
+      let silentSeconds = Int32(bitPattern: now &- csup_load32(slot.pointer(to: \.seen))).magnitude
+      if silentSeconds <= Role.maxSilentSeconds, processes.isAlive(index) { isWanted = true }
     }
     return isWanted
   }
+  /// It tells of itself twice a second: four times in a row it was not heard.
+  private static let maxSilentSeconds: UInt32 = 2
 
   private func announce() {
     _ = csup_add32(shared.words.upkeep, 1)

@@ -50,6 +50,7 @@ extension SharedState {
     guard BootID.isCurrent(DatabaseID(head.pointee.boot)) else {
       throw damaged("processes have the database open, but it is of another run of the machine")
     }
+    if isWritable { try state.checkNamespace() }
     return state
   }
 
@@ -61,6 +62,19 @@ extension SharedState {
     let count = try storage.open(fileName, .readBuffered).read(into: bytes.buffer, at: 0)
     let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
     return count < bytes.sizeBytes || csup_load32(head.pointer(to: \.recovering)!) != Recovery.done
+  }
+
+  /// Refuses to take part in locks whose owners are in another PID namespace. The kernel knows the owner of a robust
+  /// lock by its thread id, as the owner's namespace has it: when a thread dies that only waits for the lock, and the
+  /// owner lives in another namespace under the same id, the lock is taken from the living. Who only reads takes none.
+  private func checkNamespace() throws(SiltstoneError) {
+    let own = csup_pid_namespace()
+    if own != 0, own == header.pointee.pid_namespace { return }
+    throw SiltstoneError(
+      .otherNamespace,
+      "the processes that have the database open are in another PID namespace; run this one in theirs (containers: "
+        + "--pid=container:NAME, or one pod with a shared process namespace), or open for reading only",
+      file: SharedState.fileName)
   }
 
   /// Whose database it is.
@@ -193,6 +207,7 @@ extension SharedState {
     }
     // An old header of this same boot may stand for a ring that is not drained: it stays valid at every instruction.
     header.pointee.clean = 0
+    header.pointee.pid_namespace = csup_pid_namespace()
     setDrained(drained)
     setDurable(durable)
     csup_store32(words.failed, 0)

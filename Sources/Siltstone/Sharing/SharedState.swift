@@ -35,7 +35,7 @@ final class SharedState: Sendable {
     let magic, reserved, published, drained, durable, prepared: UnsafeMutablePointer<UInt64>
     let active, generation, manifestEnd, logStart, flushed: UnsafeMutablePointer<UInt64>
     let nextTable, nextRun, nextArena, arenaPlan: UnsafeMutablePointer<UInt64>
-    let drainSequence, drainWaiters, failed, logWanted, drainer: UnsafeMutablePointer<UInt32>
+    let drainSequence, drainWaiters, failed, logWanted: UnsafeMutablePointer<UInt32>
     let changes, changeWaiters, manifestUncertain, flushFailed, upkeep, processes: UnsafeMutablePointer<UInt32>
     let commitLock, drainLock, manifestLock, segmentsLock: UnsafeMutablePointer<csup_lock>
 
@@ -59,7 +59,6 @@ final class SharedState: Sendable {
       drainWaiters = header.pointer(to: \.drain_waiters)!
       failed = header.pointer(to: \.failed)!
       logWanted = header.pointer(to: \.log_wanted)!
-      drainer = header.pointer(to: \.drainer)!
       changes = header.pointer(to: \.changes)!
       changeWaiters = header.pointer(to: \.change_waiters)!
       manifestUncertain = header.pointer(to: \.manifest_uncertain)!

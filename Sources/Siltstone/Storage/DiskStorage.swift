@@ -163,6 +163,10 @@ final class DiskStorage: Storage {
     try ByteMarks(directory: directory, name: name)
   }
 
+  /// Permission to read is enough to mark all that there is. That must not take more memory than this; nor may what is
+  /// beyond it be passed over, since others' marks may be among it.
+  static let maxMarks = 1 << 16
+
   func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] {
     let descriptor = retryingInterrupts { csup_open_at(directory, name, O_RDONLY, 0) }
     guard descriptor >= 0 else { throw openError(errno, name) }
@@ -171,6 +175,9 @@ final class DiskStorage: Storage {
     // The kernel tells of one lock in a range; the others lie before it or behind it.
     var open = [range]
     while let next = open.popLast(), found.count < limit {
+      if found.count > DiskStorage.maxMarks {
+        throw .corrupt("a process that only reads marks more than \(DiskStorage.maxMarks) bytes", file: name)
+      }
       if next.isEmpty { continue }
       var (first, last): (UInt64, UInt64) = (0, 0)
       let outcome = csup_find_lock(descriptor, next.lowerBound, next.upperBound, &first, &last)
@@ -178,7 +185,7 @@ final class DiskStorage: Storage {
       if outcome == 0 { continue }
       let (low, high) = (max(first, next.lowerBound), min(last, next.upperBound - 1))
       guard low <= high else { continue }
-      found += Array((low...high).prefix(limit - found.count))
+      found += (low...high).prefix(min(limit, DiskStorage.maxMarks + 1) - found.count)
       open.append(next.lowerBound..<low)
       open.append(high + 1..<next.upperBound)
     }

@@ -66,14 +66,13 @@ struct Manifest: ~Copyable, Sendable {
 
   /// Makes `edit` durable. When this returns, the edit is part of `state` and will be found by recovery. When it
   /// throws, `state` is unchanged; see `hasUncertainEdit`. A full disk is such a failure, and passes when space
-  /// returns.
+  /// returns. `.unfitEdit`, if the edit does not fit the state, comes before anything is done.
   ///
-  /// REQUIRES: the edit fits the state, and the files of the tables that it adds are synced (the directory is synced
-  /// here).
+  /// REQUIRES: the files of the tables that the edit adds are synced (the directory is synced here).
   mutating func commit(_ edit: VersionEdit) throws(SiltstoneError) {
     var next = state
     do throws(LayoutViolation) { try next.apply(edit) } catch {
-      preconditionFailure("the edit does not fit the tree: \(error.message)")
+      throw SiltstoneError(.unfitEdit, "the edit does not fit the tree: \(error.message)")
     }
     let moved = Set(edit.removals)
     if edit.additions.contains(where: { !moved.contains($0.table.number) }) { try storage.syncDirectory() }
