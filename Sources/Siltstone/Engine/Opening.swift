@@ -286,9 +286,7 @@ private struct TreeBase {
       arenas: parts.arenas, pins: parts.pins)
     let tree = TreeKeeper(
       parts, manifest: manifest, cache: cache, reaper: reaper, view: view, options: options)
-    if parts.shared.isWritable {
-      csup_store(parts.processes.ownSlot.pointer(to: \.view_generation), version.generation)
-    }
+    parts.processes.withOwnSlot { csup_store($0.pointer(to: \.view_generation), version.generation) }
     view.followTree { [weak tree] () throws(SiltstoneError) in try tree?.follow() }
     return (view, tree)
   }
