@@ -40,7 +40,7 @@ import Testing
     let (mine, others) = (role(fixture.first), role(other))
     others.want(true)
     #expect(mine.isWantedByOthers && !others.isWantedByOthers)
-    let seen = other.processes.ownSlot.pointer(to: \.seen)!
+    let seen = other.processes.slot(other.processes.own).pointer(to: \.seen)!
     csup_store32(seen, csup_load32(seen) &- 5)
     #expect(!mine.isWantedByOthers)
     csup_store32(seen, csup_load32(seen) &+ 5)
