@@ -115,7 +115,9 @@ final class Engine: Sendable {
     defer { exclusive.withLock { $0 = nil } }
     let turn = Result { () throws(SiltstoneError) in try Opening.takeTurn(storage) }
     defer {
+      segments.end()
       tree.close()
+      tree.pins.end()
       processes.leave()
       withExtendedLifetime(turn) {}
     }

@@ -18,6 +18,8 @@ final class GenerationPins: Sendable {
   nonisolated(unsafe) private let slot: UnsafeMutablePointer<csup_slot>?
   /// Kept, so that the slot's memory stays.
   private let shared: SharedState?
+  /// The slot has been given back: its words are somebody else's. Set under the lock.
+  private let hasEnded = Atomic<Bool>(false)
   /// For a process that may not write: it marks what it pins.
   private let marks: (any FileMarks)?
 
@@ -66,7 +68,7 @@ final class GenerationPins: Sendable {
   }
 
   private func publish(_ hold: Hold?, _ index: Int) {
-    guard let slot else { return }
+    guard let slot, !hasEnded.load(ordering: .relaxed) else { return }
     var word: UInt64 = 0
     // A span that the word cannot say begins at 0 instead: too much is pinned, never too little.
     if let hold {
@@ -75,6 +77,9 @@ final class GenerationPins: Sendable {
     }
     csup_store(csup_pin_at(slot, index), word)
   }
+
+  /// From now on nothing is published. Called before the slot is given back.
+  func end() { holds.withLock { _ in hasEnded.store(true, ordering: .relaxed) } }
 
   fileprivate func release(_ generation: UInt64) {
     holds.withLock { holds in

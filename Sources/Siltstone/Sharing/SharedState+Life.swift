@@ -148,8 +148,11 @@ extension SharedState {
   }
 
   /// Clears what only lives as long as its users. REQUIRES: as `attach`; and there are no other users.
-  func reset() throws(SiltstoneError) {
-    guard csup_shared_reset(header) == 0 else {
+  ///
+  /// - Parameter remains: what `attach` has found. The locks of a life of this same boot go on: a thread that was about
+  ///   to take one when its engine was closed may still do so.
+  func reset(_ remains: Remains? = nil) throws(SiltstoneError) {
+    guard csup_shared_reset(header, remains?.ringIsLive ?? false) == 0 else {
       throw SiltstoneError(.inputOutput, "cannot make robust locks in shared memory", file: SharedState.fileName)
     }
   }
