@@ -32,7 +32,7 @@ uint32_t csup_shared_layout(void) {
   return hash;
 }
 
-int csup_shared_reset(csup_shared *s) {
+int csup_shared_reset(csup_shared *s, bool keeps_locks) {
   /* Numbers only grow, so that a reader who outlived all others notices that something has changed. What no life would
    * have reached is damage, and begins anew. */
   const uint64_t limit = (uint64_t)1 << 40;
@@ -41,12 +41,14 @@ int csup_shared_reset(csup_shared *s) {
   const size_t begin = offsetof(csup_shared, active);
   csup_store32(&s->recovering, 1);
   csup_fence();
-  memset((uint8_t *)s + begin + 8, 0, CSUP_SHARED_HEADER_BYTES - begin - 8);
+  memset((uint8_t *)s + begin + 8, 0, offsetof(csup_shared, manifest_lock) - begin - 8);
+  memset((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET, 0, CSUP_SHARED_HEADER_BYTES - CSUP_SHARED_SLOTS_OFFSET);
   s->generation = generation < limit ? (generation | 1) + 1 : 2;
   csup_store(&s->flushed, serial < limit ? serial : 0);
   csup_store(&s->active, s->flushed << 8);
   s->next_table = s->next_run = 1;
   s->next_arena = next_arena != 0 && next_arena < limit ? next_arena : 1;
+  if (keeps_locks) return 0;
   csup_lock *locks[] = {&s->commit_lock, &s->drain_lock, &s->manifest_lock, &s->segments_lock};
   for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
     int error = csup_lock_init(locks[i]);

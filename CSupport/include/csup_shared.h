@@ -98,7 +98,7 @@ typedef struct csup_shared {
   uint32_t drain_waiters;
   uint32_t failed;        /* errno of a failed log write or sync; once set, writing is over until reopened */
   uint32_t log_wanted;    /* futex: moves when the holder of the log role has something to do */
-  uint32_t recovering;    /* 1 while a process recovers the database; 2 when that can be read, and not yet joined; else 0 */
+  uint32_t recovering;    /* 1 while a process recovers the database; 2 when it can be read, not yet joined; else 0 */
   uint8_t pad3[44];
   /* 320 */ csup_lock commit_lock;
   uint8_t pad4[64 - sizeof(csup_lock)];
@@ -149,8 +149,9 @@ _Static_assert(offsetof(csup_shared, checksum) == CSUP_SHARED_IDENTITY_BYTES &&
 uint32_t csup_shared_layout(void);
 
 /* Clears what lives only as long as its users: slots, arenas, snapshots and the words of the view; and makes all locks
- * anew. Watermarks and identity stay. REQUIRES: nobody uses the memory but to read. 0, or an errno. */
-int csup_shared_reset(csup_shared *shared);
+ * anew, unless they are to be kept: they are robust, and a thread that is late to leave may still be at one. Watermarks
+ * and identity stay. REQUIRES: nobody uses the memory but to read. 0, or an errno. */
+int csup_shared_reset(csup_shared *shared, bool keeps_locks);
 
 static inline csup_slot *csup_slot_at(csup_shared *s, size_t index) {
   return (csup_slot *)((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET) + index;

@@ -52,6 +52,10 @@ final class CrashMapping: MappedFile, @unchecked Sendable {  // its users order 
         bytes.withUnsafeMutableBytes { bytes in
           let header = bytes.baseAddress!.assumingMemoryBound(to: csup_shared.self)
           header.pointee.published = min(header.pointee.published, header.pointee.reserved)
+          // The kernel lets go of the locks of the dead.
+          for lock in [\csup_shared.commit_lock, \.drain_lock, \.manifest_lock, \.segments_lock] {
+            _ = csup_lock_init(header.pointer(to: lock))
+          }
         }
         return CrashMapping(bytes, synced: synced)
       }

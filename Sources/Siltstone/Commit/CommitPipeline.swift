@@ -197,6 +197,11 @@ final class CommitPipeline: Sendable {
       throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)
     }
     if shared.published == shared.reserved { return }
+    // Nothing is this engine's any more when it was closed, not even to repair.
+    if isClosed.load(ordering: .relaxed) {
+      unlock()
+      throw CommitPipeline.closed
+    }
     do throws(SiltstoneError) { try repair.finish() } catch {
       unlock()
       throw error

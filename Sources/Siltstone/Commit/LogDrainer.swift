@@ -171,7 +171,9 @@ private struct LogWriter: ~Copyable {
     return (end - begin, false)
   }
 
-  private borrowing func bytes(_ piece: Range<LogPosition>, of shared: borrowing SharedState) -> UnsafeRawBufferPointer {
+  private borrowing func bytes(
+    _ piece: Range<LogPosition>, of shared: borrowing SharedState
+  ) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(
       start: shared.ring + Int(piece.lowerBound % shared.ringBytes), count: Int(piece.upperBound - piece.lowerBound))
   }

@@ -13,8 +13,8 @@ final class LogSegments: Sendable {
   private let shared: SharedState
   /// What this process has open.
   private let open = Mutex<[UInt64: any StorageFile]>([:])
-  /// Of this process's threads one at a time asks for the lock that the processes share.
-  private let preparing = Mutex(())
+  /// Of this process's threads one at a time asks for the lock that the processes share; none when it is true.
+  private let preparing = Mutex(false)
 
   /// Zeros in pieces of this size fill a new segment; large enough for full throughput at a few in flight.
   private static let fillBytes = 256 << 10
@@ -65,7 +65,8 @@ final class LogSegments: Sendable {
   /// Runs `body` while no other process makes, renames or removes a segment. What one that died was at is found by
   /// looking at the files.
   private func withLock(_ body: () throws(SiltstoneError) -> Void) throws(SiltstoneError) {
-    try preparing.withLock { (_) throws(SiltstoneError) in
+    try preparing.withLock { (hasEnded) throws(SiltstoneError) in
+      if hasEnded { throw SiltstoneError(.closed, "the database was closed") }
       if csup_lock_acquire(shared.words.segmentsLock) == CSUP_LOCK_BROKEN {
         throw SiltstoneError(.corruption, "the lock of the log segments is broken", file: SharedState.fileName)
       }
@@ -178,6 +179,9 @@ final class LogSegments: Sendable {
       }
     }
   }
+
+  /// When this returns, no thread of this process touches the segments' lock any more.
+  func end() { preparing.withLock { $0 = true } }
 
   /// Returns when no write is on its way to the files that hold the log from `start` to `end`, whoever began it. Only
   /// after a process died: its last writes may still be in the device's queue, and must not overtake what is written

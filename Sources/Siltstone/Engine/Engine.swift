@@ -121,6 +121,7 @@ final class Engine: Sendable {
     // Asked before the log is made whole: another may yet commit and die. None can come meanwhile.
     let isAlone = turn != nil && !processes.hasOthers
     defer {
+      segments.end()
       tree.close()
       view.end()
       // A read that is under way and a cursor that is left keep the slot until they go.

@@ -164,7 +164,7 @@ struct Opening {
     let logStart = manifest.state.logStart
     let (shared, remains) = try SharedState.attach(
       storage: storage, database: creation.database, ringBytes: options.ringBytes)
-    try shared.reset()
+    try shared.reset(remains)
     try ArenaTable.removeAll(storage, shared, creation.database)
     try beginNumbers(shared, manifest)
     let parts = try SharedParts(storage, shared, creation.database, options.sharing)

@@ -20,6 +20,8 @@ final class TreeKeeper: Sendable {
   private let manifest: Mutex<Manifest>
   /// The generation that this process's last edit made.
   private let lastEdit = Atomic<UInt64>(0)
+  /// Set under the manifest's mutex: this process has no part in the shared state any more.
+  private let hasLeft = Atomic<Bool>(false)
   private let workDone = Mutex(Work())
   /// A flush whose edit could not be committed: it is on disk or not, so that very edit must be tried again.
   let unfinishedFlush = Mutex<PendingFlush?>(nil)
@@ -92,6 +94,7 @@ final class TreeKeeper: Sendable {
   private func withManifestLock(
     _ manifest: inout Manifest, _ body: (inout Manifest) throws(SiltstoneError) -> Void
   ) throws(SiltstoneError) {
+    try checkPart()
     if csup_lock_acquire(shared.words.manifestLock) == CSUP_LOCK_BROKEN {
       throw SiltstoneError(.corruption, "the manifest lock is broken", file: SharedState.fileName)
     }
@@ -171,6 +174,7 @@ final class TreeKeeper: Sendable {
     var opened = opened
     var patience = 100
     while true {
+      try checkPart()
       if !shared.isWritable, shared.isRecovering { return }
       let old = view.peek().version
       let pin = try pins.pinCurrent { shared.generation }
@@ -213,7 +217,7 @@ final class TreeKeeper: Sendable {
   /// Deletes table files that nothing needs any more. What fails now is tried again after the next change.
   func reap() {
     manifest.withLock { manifest in
-      if hasUncertainEdit || !shared.isWritable { return }
+      if hasUncertainEdit || !shared.isWritable || hasLeft.load(ordering: .relaxed) { return }
       do throws(SiltstoneError) {
         try reaper.reap { processes.nobodyReads(from: $0) }
       } catch {
@@ -269,7 +273,12 @@ final class TreeKeeper: Sendable {
     reap()
     manifest.withLock { manifest in
       do throws(SiltstoneError) { try manifest.sync() } catch {}
+      hasLeft.store(true, ordering: .relaxed)
     }
+  }
+
+  private func checkPart() throws(SiltstoneError) {
+    if hasLeft.load(ordering: .relaxed) { throw SiltstoneError(.closed, "the database was closed") }
   }
 
   /// Opens the tables that a job wrote. If one cannot be opened, all are removed: nothing names them yet.

@@ -54,8 +54,8 @@ extension SharedState {
     return state
   }
 
-  /// Whether a process recovers the database, or has died at it: then it is for nobody to join. Read from the file, since
-  /// a header in the making is not there to be mapped. REQUIRES: the lock of opening, and that the file exists.
+  /// Whether a process recovers the database, or has died at it: then it is for nobody to join. Read from the file,
+  /// since a header in the making is not there to be mapped. REQUIRES: the lock of opening, and that the file exists.
   static func isBeingRecovered(_ storage: any Storage) throws(SiltstoneError) -> Bool {
     let bytes = AlignedMemory(sizeBytes: StorageAlignment.bytes)
     defer { withExtendedLifetime(bytes) {} }
@@ -172,13 +172,17 @@ extension SharedState {
   }
 
   /// Clears what only lives as long as its users. REQUIRES: as `attach`; and there are no other users.
-  func reset() throws(SiltstoneError) {
-    guard csup_shared_reset(header) == 0 else {
+  ///
+  /// - Parameter remains: what `attach` has found. The locks of a life of this same boot go on: a thread that was about
+  ///   to take one when its engine was closed may still do so.
+  func reset(_ remains: Remains? = nil) throws(SiltstoneError) {
+    guard csup_shared_reset(header, remains?.ringIsLive ?? false) == 0 else {
       throw SiltstoneError(.inputOutput, "cannot make robust locks in shared memory", file: SharedState.fileName)
     }
   }
 
-  /// Makes the header this process's, with all watermarks at their recovered places. Others are let in by `endRecovery`.
+  /// Makes the header this process's, with all watermarks at their recovered places. Others are let in by
+  /// `endRecovery`.
   func begin(
     database: DatabaseID, segmentBytes: UInt64, end: LogPosition, drained: LogPosition, durable: LogPosition
   ) throws(SiltstoneError) {
@@ -212,8 +216,8 @@ extension SharedState {
     setDurable(durable)
     csup_store32(words.failed, 0)
     csup_store32(words.drainWaiters, 0)
-    // In this order: a reader who outlived the last life still has its memtables, with parts of a batch in them perhaps,
-    // and must not see the new position while it does.
+    // In this order: a reader who outlived the last life still has its memtables, with parts of a batch in them
+    // perhaps, and must not see the new position while it does.
     csup_store32(header.pointer(to: \.recovering)!, Recovery.readable)
     setPublished(end)
     setReserved(end)
