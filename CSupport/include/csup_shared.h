@@ -99,7 +99,7 @@ typedef struct csup_shared {
   uint32_t failed;        /* errno of a failed log write or sync; once set, writing is over until reopened */
   uint32_t log_wanted;    /* futex: moves when the holder of the log role has something to do */
   uint32_t drainer;       /* `taken` of who drained last: who the dead owner of the drain lock was */
-  uint32_t recovering;    /* 1 while a process recovers the database; 2 when that can be read, and not yet joined; else 0 */
+  uint32_t recovering;    /* 1 while a process recovers the database; 2 when it can be read, but not joined; else 0 */
   uint8_t pad3[40];
   /* 320 */ csup_lock commit_lock;
   uint8_t pad4[64 - sizeof(csup_lock)];
