@@ -14,6 +14,9 @@ import Testing
     // The one that is to die holds all roles, since it comes first; and so does the next one.
     try peers.start("writer 0")
     try peers.start("reader 0")
+    // Or the first victim might be the one to make the database, and never come by where others only join.
+    let areThere = wait { peers.attachedCount == 2 }
+    #expect(areThere)
     for round in 0..<Self.rounds {
       let victim = "writer 2"
       let isRare = Self.isRare.contains(point)
