@@ -1,5 +1,6 @@
 import CSupport
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Siltstone
@@ -75,6 +76,31 @@ import Testing
     let next = try #require(try arenas.activate(firstPosition: 2, commonPrefix: []))
     #expect(next.serial == 2 && shared.active == SharedState.Active(serial: 2, index: spare))
     #expect(try arenas.memtables(after: 0, through: shared.active)?.map(\.serial) == [2, 1])
+    try fixture.close()
+  }
+
+  /// Another process gives back what is more than the plan, while this one is about to use it.
+  @Test func anArenaThatIsGivenBackIsNotTaken() throws {
+    let fixture = try SharedFixture(limit: 3)
+    let first = fixture.first
+    _ = try first.arenas.activate(firstPosition: 1, commonPrefix: [])
+    first.arenas.prepareSpare()
+    let storage = FaultStorage(fixture.storage)
+    let shared = try SharedState.join(storage, isWritable: true)
+    let other = try SharedParts(storage, shared, fixture.database, .processes)
+    storage.beforeOpeningMemory.withLock {
+      $0 = { () throws(SiltstoneError) in throw SiltstoneError(.outOfMemory, "no more mappings") }
+    }
+    #expect(throws: SiltstoneError.self) { try other.arenas.activate(firstPosition: 2, commonPrefix: []) }
+    #expect((0..<ArenaTable.count).contains { first.arenas.state($0).is(CSUP_ARENA_FREE) }, "it is free again")
+    storage.beforeOpeningMemory.withLock {
+      $0 = { () throws(SiltstoneError) in
+        first.arenas.setPlan(ArenaTable.Plan(arenaBytes: 2 << 20, limit: 2))  // so the spare one is no good
+        first.arenas.tidy()
+      }
+    }
+    #expect(try other.arenas.activate(firstPosition: 2, commonPrefix: [])?.serial == 2)
+    other.processes.leave()
     try fixture.close()
   }
 

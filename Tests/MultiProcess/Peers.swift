@@ -15,6 +15,14 @@ final class Peers {
 
   var names: [String] { running.keys.sorted() }
 
+  /// How many processes have the database open.
+  var attachedCount: Int {
+    guard let storage = try? DiskStorage(path: workspace.database, create: false) else { return 0 }
+    return (0..<96).count { index in
+      (try? storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index))) ?? false
+    }
+  }
+
   static let path: String = {
     let tool = URL(fileURLWithPath: Tool.path)
     return tool.deletingLastPathComponent().appendingPathComponent("siltstone-peer").path

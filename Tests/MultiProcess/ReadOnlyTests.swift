@@ -1,4 +1,6 @@
+import CSupport
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Siltstone
@@ -86,6 +88,39 @@ import Testing
     }
     try writer.close()
     try reader.close()
+  }
+
+  /// Whoever opens holds the byte that an exclusive owner holds for good.
+  @Test func itOpensBesideOthersThatOpen() throws {
+    let writer = try Database.open(directory.path, options: .small())
+    try writer.put("a", "1")
+    let storage = try DiskStorage(path: directory.path, create: false)
+    let turn = try Opening.takeTurn(storage)
+    let exclusive = try storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.exclusive)
+    #expect(exclusive != nil)
+    let reader = try Database.open(directory.path, options: Self.readOnly)
+    #expect(try reader.get("a") == Array("1".utf8))
+    try reader.close()
+    withExtendedLifetime((turn, exclusive)) {}
+  }
+
+  /// What a process that recovers has not got ready yet is no damage.
+  @Test func itWaitsForRecovery() throws {
+    let writer = try Database.open(directory.path, options: .small())
+    try writer.put("a", "1")
+    let shared = writer.engine.shared
+    let turn = Mutex(Optional(try Opening.takeTurn(writer.engine.storage)))
+    csup_store32(shared.header.pointer(to: \.recovering)!, SharedState.Recovery.incomplete)
+    let recovery = try BackgroundThread("recovery") {
+      usleep(1_500_000)  // longer than the patience with a process that changes the tree
+      shared.endRecovery()
+      turn.withLock { $0 = nil }
+    }
+    let reader = try Database.open(directory.path, options: Self.readOnly)
+    recovery.join()
+    #expect(try reader.get("a") == Array("1".utf8))
+    try reader.close()
+    try writer.close()
   }
 
   @Test func withoutAWriterItIsRefused() throws {

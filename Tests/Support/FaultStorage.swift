@@ -24,6 +24,8 @@ final class FaultStorage: Storage {
   }
   let below: any Storage
   private let state = Mutex(State())
+  /// Called before memory is opened that another has made.
+  let beforeOpeningMemory = Mutex<(@Sendable () throws(SiltstoneError) -> Void)?>(nil)
   /// Called before somebody asks whether a byte is locked.
   let beforeLook = Mutex<(@Sendable (UInt64) throws(SiltstoneError) -> Void)?>(nil)
 
@@ -110,7 +112,8 @@ final class FaultStorage: Storage {
   func openMemory(
     _ name: String, sizeBytes: Int, _ identity: MemoryIdentity, isWritable: Bool
   ) throws(SiltstoneError) -> any SharedMemory {
-    try below.openMemory(name, sizeBytes: sizeBytes, identity, isWritable: isWritable)
+    if let body = beforeOpeningMemory.withLock({ $0 }) { try body() }
+    return try below.openMemory(name, sizeBytes: sizeBytes, identity, isWritable: isWritable)
   }
   func removeMemory(_ name: String) throws(SiltstoneError) { try below.removeMemory(name) }
   func listMemory(prefix: String) throws(SiltstoneError) -> [String] { try below.listMemory(prefix: prefix) }

@@ -112,21 +112,26 @@ struct Opening {
       throw SiltstoneError(.notADatabase, "the directory holds no database", file: directory)
     }
     var failure: SiltstoneError?
-    for _ in 0..<Opening.maxLooks {
+    var looks = 0
+    let begin = storage.monotonicNanoseconds()
+    while looks < Opening.maxLooks {
       guard try ProcessTable.isAnyAlive(storage) else { throw failure ?? Opening.nobodyWrites }
-      if try storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.exclusive) {
-        throw SiltstoneError(.alreadyOpen, "a process has the database open for itself alone", file: directory)
-      }
-      let shared = try SharedState.join(storage, isWritable: false)
+      // While another opens, it may be recovering: that takes its time, and what there is may be half made.
+      let isOpening = try storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.opening)
+      if !isOpening || storage.monotonicNanoseconds() - begin > Opening.patienceNanoseconds { looks += 1 }
       do throws(SiltstoneError) {
+        let shared = try SharedState.join(storage, isWritable: false)
         let parts = try SharedParts(storage, shared, shared.database, options.sharing)
+        if parts.processes.isAnySharing(Options.Sharing.exclusive.kind.rawValue) {
+          throw SiltstoneError(.alreadyOpen, "a process has the database open for itself alone", file: directory)
+        }
         if let (view, tree) = try observeTree(parts) {
           let assembly = Assembly(directory: directory, options: options, exclusive: nil, turn: nil)
           return try assembly.finish(parts, view, tree)
         }
       } catch {
         failure = error
-        if error.code != .missingFile, error.code != .unreachableMemory { throw error }
+        if !isOpening, error.code != .missingFile, error.code != .unreachableMemory { throw error }
       }
       csup_sleep(2_000_000)
     }

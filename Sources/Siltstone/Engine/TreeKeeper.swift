@@ -204,8 +204,11 @@ final class TreeKeeper: Sendable {
       }
       let version = old.becoming(layout, opened: opened, pin: pin)
       if try view.install(version, flushed: flushed, pin: pin) {
-        reaper.note(version.tableNumbers.filter { !old.has($0) }, bornIn: old.generation + 1)
-        reaper.condemn(old.tableNumbers.filter { !version.has($0) }, endedBy: pin.generation)
+        // Who only reads deletes nothing, so it keeps no list of what to delete.
+        if shared.isWritable {
+          reaper.note(version.tableNumbers.filter { !old.has($0) }, bornIn: old.generation + 1)
+          reaper.condemn(old.tableNumbers.filter { !version.has($0) }, endedBy: pin.generation)
+        }
         processes.withOwnSlot { csup_store($0.pointer(to: \.view_generation), pin.generation) }
         return
       }

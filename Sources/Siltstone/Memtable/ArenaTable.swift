@@ -122,15 +122,27 @@ final class ArenaTable: Sendable {
     undoClaims()
     let plan = plan
     let minimum = max(plan.arenaBytes, StorageAlignment.roundUp(minimumBytes))
-    guard let (index, free) = try freeArena(minimum, plan, ignoringLimit: ignoringLimit) else { return nil }
-    let memory = try memory(of: index)
-    // A recycled arena keeps what was reserved for it.
-    let first = min(SharedMemoryLayout.firstBytes, memory.sizeBytes)
-    let kept = free.serial == 0 ? 0 : csup_memtable_capacity(OpaquePointer(memory.base))
-    let reserved = min(max(first, kept), memory.sizeBytes)
-    if minimumBytes > reserved { try memory.reserve(reserved..<minimumBytes) }
-    guard move(index, from: free, to: State(0, CSUP_ARENA_CLAIMED)) else { return nil }
+    // Claimed before it is mapped: whoever tidies may give back a free one at any moment.
+    let claimed = State(0, CSUP_ARENA_CLAIMED)
+    var found = try freeArena(minimum, plan, ignoringLimit: ignoringLimit)
+    while let (index, free) = found, !move(index, from: free, to: claimed) {
+      found = try freeArena(minimum, plan, ignoringLimit: ignoringLimit)
+    }
+    guard let (index, free) = found else { return nil }
     KillPoint.reach(.arenaClaimed)
+    let memory: any SharedMemory
+    let reserved: Int
+    do throws(SiltstoneError) {
+      memory = try self.memory(of: index)
+      // A recycled arena keeps what was reserved for it.
+      let first = min(SharedMemoryLayout.firstBytes, memory.sizeBytes)
+      let kept = free.serial == 0 ? 0 : csup_memtable_capacity(OpaquePointer(memory.base))
+      reserved = min(max(first, kept), memory.sizeBytes)
+      if minimumBytes > reserved { try memory.reserve(reserved..<minimumBytes) }
+    } catch {
+      set(index, free)
+      throw error
+    }
     let serial = shared.activeSerial + 1
     let memtable = Memtable(
       memory, serial: serial, firstPosition: firstPosition, commonPrefix: commonPrefix,

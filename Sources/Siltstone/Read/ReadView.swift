@@ -1,3 +1,4 @@
+internal import CSupport
 internal import Synchronization
 
 /// Everything a read must look at, newest first, as of one moment: the memtable that fills, those that wait for
@@ -85,12 +86,30 @@ final class CurrentView: Sendable {
   /// must still have the memtable that fills when that is done.
   @inline(__always)
   func load(at position: () -> LogPosition) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
+    var patience = CurrentView.maxFruitlessLooks
     while true {
       let view = try pinned()
       let now = position()
       if view.active.serial == shared.activeSerial || isWaiting { return (view, now) }
-      try follow()
+      try follow(from: view, &patience)
     }
+  }
+
+  /// A few seconds' worth.
+  private static let maxFruitlessLooks = 200
+
+  /// Follows, or throws when there has been nothing to follow to for too long. What is missing is in tables that the
+  /// manifest does not show: whoever was about to show them was stopped, or died, and nobody is there to end it.
+  @inline(never)
+  private func follow(from old: ReadView, _ patience: inout Int) throws(SiltstoneError) {
+    try follow()
+    guard peek() === old else { return }
+    patience -= 1
+    if patience == 0 {
+      throw SiltstoneError(
+        .readOnly, "the process that was changing the tree does not go on, and what it has done cannot be read yet")
+    }
+    csup_sleep(1_000_000)
   }
 
   /// A process that only reads has outlived those who wrote, and one that comes after them is not done with recovering:

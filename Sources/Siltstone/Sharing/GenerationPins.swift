@@ -33,7 +33,8 @@ final class GenerationPins: Sendable {
     self.marks = marks
   }
 
-  /// Pins the present generation. Throws `.closed` after `end`.
+  /// Pins the present generation. Throws `.closed` after `end`, and what `FileMarks.set` throws: a pin that nobody
+  /// could see would keep nothing.
   func pinCurrent(_ generation: () -> UInt64) throws(SiltstoneError) -> GenerationPin {
     while true {
       let now = generation()
@@ -49,12 +50,12 @@ final class GenerationPins: Sendable {
       if state.isEnding { throw SiltstoneError(.closed, "the database was closed") }
       let index = GenerationPins.place(of: generation, in: state.holds)
       var hold = state.holds[index] ?? Hold(low: generation, high: generation, counts: [:])
+      if hold.counts[generation] == nil { try marks?.set(SharedState.LockByte.generations + generation, true) }
       hold.low = min(hold.low, generation)
       hold.high = max(hold.high, generation)
       hold.counts[generation, default: 0] += 1
       state.holds[index] = hold
       publish(hold, index)
-      if hold.counts[generation] == 1 { try? marks?.set(SharedState.LockByte.generations + generation, true) }
     }
     return GenerationPin(generation, self)
   }
@@ -97,6 +98,7 @@ final class GenerationPins: Sendable {
       hold.counts[generation] = count == 1 ? nil : count - 1
       state.holds[index] = hold.counts.isEmpty ? nil : hold
       if hold.counts.isEmpty { publish(nil, index) }
+      // A mark that cannot be taken back keeps too much, and goes with the process.
       if count == 1 { try? marks?.set(SharedState.LockByte.generations + generation, false) }
       return state.isOver
     }

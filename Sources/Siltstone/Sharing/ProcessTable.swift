@@ -111,6 +111,14 @@ final class ProcessTable: Sendable {
     return false
   }
 
+  /// Whether a living process has this word for how it shares.
+  func isAnySharing(_ sharing: UInt32) -> Bool {
+    (0..<Int(CSUP_SHARED_SLOTS)).contains { index in
+      let slot = slot(index)
+      return csup_load32(slot.pointer(to: \.sharing)) == sharing && isTaken(index) && isAlive(index)
+    }
+  }
+
   /// Whether another process has it open. REQUIRES: the lock of opening, so that none comes or goes in order.
   var hasOthers: Bool { (0..<Int(CSUP_SHARED_SLOTS)).contains { $0 != own && isAlive($0) } }
 

@@ -181,8 +181,7 @@ extension SharedState {
     }
   }
 
-  /// Makes the header this process's, with all watermarks at their recovered places. Others are let in by
-  /// `endRecovery`.
+  /// Makes the header this process's, with all watermarks at their recovered places. `endRecovery` lets others in.
   func begin(
     database: DatabaseID, segmentBytes: UInt64, end: LogPosition, drained: LogPosition, durable: LogPosition
   ) throws(SiltstoneError) {
@@ -216,8 +215,8 @@ extension SharedState {
     setDurable(durable)
     csup_store32(words.failed, 0)
     csup_store32(words.drainWaiters, 0)
-    // In this order: a reader who outlived the last life still has its memtables, with parts of a batch in them
-    // perhaps, and must not see the new position while it does.
+    // In this order: a reader who outlived the last life still has its memtables, perhaps with parts of a batch in
+    // them, and must not see the new position while it does.
     csup_store32(header.pointer(to: \.recovering)!, Recovery.readable)
     setPublished(end)
     setReserved(end)

@@ -64,6 +64,7 @@ struct SnapshotTable: Sendable {
     var position = present()
     while true {
       try marks.set(base + position, true)
+      csup_fence()  // the system call alone does not keep the look back from coming first
       let now = present()
       if now == position { return (Int(position), position) }
       try? marks.set(base + position, false)
