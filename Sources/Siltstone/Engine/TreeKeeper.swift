@@ -205,6 +205,11 @@ final class TreeKeeper: Sendable {
         if shared.isWritable { csup_store(processes.ownSlot.pointer(to: \.view_generation), pin.generation) }
         return
       }
+      if shared.generation == pin.generation {
+        patience -= 1
+        if patience == 0 { throw CurrentView.isIncomplete }
+        csup_sleep(100_000)
+      }
     }
   }
 

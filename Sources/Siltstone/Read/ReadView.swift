@@ -1,3 +1,4 @@
+internal import CSupport
 internal import Synchronization
 
 /// Everything a read must look at, newest first, as of one moment: the memtable that fills, those that wait for
@@ -61,12 +62,21 @@ final class CurrentView: Sendable {
   /// must still have the memtable that fills when that is done.
   @inline(__always)
   func load(at position: () -> LogPosition) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
-    while true {
+    for attempt in 0..<CurrentView.maxAttempts {
       let view = peek()
       let now = position()
       if view.active.serial == shared.activeSerial || isWaiting { return (view, now) }
       try follow()
+      if attempt > 8 { csup_sleep(500_000) }
     }
+    throw CurrentView.isIncomplete
+  }
+
+  /// Each attempt that fails has met a memtable that was made that very moment. So many in a row, with a pause between,
+  /// it is not that.
+  static let maxAttempts = 200
+  static var isIncomplete: SiltstoneError {
+    SharedState.writtenOver("the arena table does not have the memtables that it should")
   }
 
   /// A process that only reads has outlived those who wrote, and one that comes after them is not done with recovering:
