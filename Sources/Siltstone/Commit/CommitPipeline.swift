@@ -113,7 +113,8 @@ final class CommitPipeline: Sendable {
   private func prepare(_ batch: EncodedBatch, _ logBytes: UInt64) -> Preparation {
     if isClosed.load(ordering: .relaxed) { return .failed(CommitPipeline.closed) }
     if shared.failed != 0 { return .failed(LogDrainer.poisoned(shared.failed)) }
-    let reserved = shared.reserved
+    let reserved: LogPosition
+    do throws(SiltstoneError) { reserved = try shared.logEnd() } catch { return .failed(error) }
     guard reserved + logBytes <= KeyTrailer.maxSequence else {
       return .failed(SiltstoneError(.invalidArgument, "the log has used up its 2^56 bytes"))
     }
@@ -134,7 +135,8 @@ final class CommitPipeline: Sendable {
   /// Bytes that may be put into the ring now. The block in which the last drain ended is still needed: the next one
   /// writes it again.
   private func ringRoom(_ reserved: LogPosition) -> UInt64 {
-    shared.ringBytes - (reserved - StorageAlignment.roundDown(shared.drained))
+    let used = reserved &- StorageAlignment.roundDown(shared.drained)
+    return shared.ringBytes - min(used, shared.ringBytes)
   }
 
   /// Seals the memtable and puts a fresh one in its place, or returns nil if none is to be had yet.
@@ -153,7 +155,7 @@ final class CommitPipeline: Sendable {
   private func write(
     _ batch: EncodedBatch, _ checksums: borrowing RecordChecksums, _ memtable: Memtable
   ) throws(SiltstoneError) -> LogPosition {
-    let begin = shared.reserved
+    let begin = try shared.logEnd()
     var position = begin
     for index in 0..<checksums.count {
       let piece = checksums.piece(index, of: batch.payload)

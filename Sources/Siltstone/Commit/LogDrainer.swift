@@ -97,7 +97,7 @@ final class LogDrainer: Sendable {
   }
 
   private func drain(_ writer: inout LogWriter, durable: Bool) throws(SiltstoneError) {
-    let target = shared.reserved
+    let target = try shared.logEnd()
     // Making a segment can fail for want of space, and may be tried again; nothing has been written yet.
     try segments.prepare(upTo: target)
     csup_probe_drain_begin(shared.drained, target, durable ? 1 : 0)

@@ -47,7 +47,6 @@ final class LogSegments: Sendable {
   /// Where in its segment's file a position lies.
   func offset(of position: LogPosition) -> UInt64 { UInt64(LogSegment.headerBytes) + position % segmentBytes }
 
-
   /// The file that holds `position`. REQUIRES: it was prepared.
   func file(holding position: LogPosition) throws(SiltstoneError) -> any StorageFile {
     let number = position / segmentBytes

@@ -70,12 +70,12 @@ final class LogWorker: Sendable {
     }
     // `drained` first: read the other way round, it could have passed the `reserved` of a moment ago.
     let drained = shared.drained
-    if shared.reserved - drained >= 256 << 10 { try drainer.waitDrained(shared.reserved) }
+    if shared.reserved &- drained >= 256 << 10 { try drainer.waitDrained(shared.reserved) }
   }
 
   /// Half a segment ahead is time enough to fill the next one with zeros.
   private func prepareAhead() throws(SiltstoneError) {
-    try segments.prepare(upTo: shared.reserved + segments.segmentBytes / 2)
+    try segments.prepare(upTo: min(shared.reserved, KeyTrailer.maxSequence) + segments.segmentBytes / 2)
   }
 
   func stop() {

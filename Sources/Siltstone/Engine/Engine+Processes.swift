@@ -5,7 +5,7 @@ extension Engine {
   func processMetrics() -> [ProcessMetrics] {
     var all: [ProcessMetrics] = []
     let now = storage.wallClockSeconds()
-    let generation = shared.generation
+    let (generation, published) = (shared.generation, shared.published)
     processes.forEachTaken { index, slot in
       guard processes.isAlive(index) else { return }
       var one = ProcessMetrics()
@@ -24,7 +24,7 @@ extension Engine {
       one.changesBehind = (generation - min(generation, seen)) / 2
       let positions = snapshots.positions(ofSlot: index)
       one.snapshots = positions.count
-      one.oldestSnapshotBytes = positions.min().map { shared.published - min($0, shared.published) } ?? 0
+      one.oldestSnapshotBytes = positions.min().map { published - min($0, published) } ?? 0
       func holds(_ generations: Range<UInt64>) -> Bool { processes.reads(index, from: generations) }
       one.pinnedMemtableBytes = arenas.retiredBytes(holds)
       one.pinnedTables = tree.reaper.condemnedCount(holds)

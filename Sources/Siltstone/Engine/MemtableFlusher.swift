@@ -53,7 +53,7 @@ final class MemtableFlusher: FlushWaiting {
   var stallNanoseconds: UInt64 { stalled.load(ordering: .relaxed) }
 
   /// Whether a memtable waits.
-  private var hasSealed: Bool { shared.flushedSerial + 1 < shared.activeSerial }
+  private var hasSealed: Bool { shared.flushedSerial &+ 1 < shared.activeSerial }
 
   // MARK: - The pipeline's side
 
@@ -110,7 +110,7 @@ final class MemtableFlusher: FlushWaiting {
     let last = shared.activeSerial
     while true {
       let seen = shared.changes
-      if shared.flushedSerial + 1 >= last { return }
+      if shared.flushedSerial &+ 1 >= last { return }
       try checkProgress()
       if try isRoleFree() {
         state.withLock { $0.isDesperate = true }

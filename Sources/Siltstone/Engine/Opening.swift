@@ -94,12 +94,12 @@ struct Opening {
     }
     let base = try TreeBase(storage, options, manifest.state.layout, try parts.pins.pinCurrent { shared.generation })
     var memtables: [Memtable]?
-    while memtables == nil {
+    // What can come between is a committer that makes a new one, and that is soon over.
+    for attempt in 0..<CurrentView.maxAttempts where memtables == nil {
+      if attempt > 0 { csup_sleep(500_000) }
       memtables = try parts.arenas.memtables(after: shared.flushedSerial, through: shared.active)
     }
-    guard let memtables, let active = memtables.first else {
-      throw .corrupt("the arena table has no active memtable", file: SharedState.fileName)
-    }
+    guard let memtables, let active = memtables.first else { throw CurrentView.isIncomplete }
     return base.finish(parts, manifest, active, Array(memtables.dropFirst()))
   }
 

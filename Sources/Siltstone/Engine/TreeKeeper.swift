@@ -212,6 +212,11 @@ final class TreeKeeper: Sendable {
         processes.withOwnSlot { csup_store($0.pointer(to: \.view_generation), pin.generation) }
         return
       }
+      if shared.generation == pin.generation {
+        patience -= 1
+        if patience == 0 { throw CurrentView.isIncomplete }
+        csup_sleep(100_000)
+      }
     }
   }
 

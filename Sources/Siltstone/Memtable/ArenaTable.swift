@@ -49,7 +49,7 @@ final class ArenaTable: Sendable {
 
   var plan: Plan {
     let word = csup_load(shared.words.arenaPlan)
-    return Plan(arenaBytes: Int(min(word >> 8, ArenaTable.maxArenaBytes)), limit: max(2, Int(word & 0xFF)))
+    return Plan(arenaBytes: Int(max(4096, min(word >> 8, ArenaTable.maxArenaBytes))), limit: max(2, Int(word & 0xFF)))
   }
 
   /// REQUIRES: nobody else has the database open.
@@ -106,7 +106,7 @@ final class ArenaTable: Sendable {
       let fields = entry(index)
       let (born, retired) = (csup_load(fields.pointer(to: \.born)), csup_load(fields.pointer(to: \.retired)))
       guard state(index).is(CSUP_ARENA_LIVE), retired > born, holds(born..<retired) else { return sum }
-      return sum + fields.pointee.size_bytes
+      return sum &+ fields.pointee.size_bytes
     }
   }
 
@@ -134,6 +134,9 @@ final class ArenaTable: Sendable {
     let reserved: Int
     do throws(SiltstoneError) {
       memory = try self.memory(of: index)
+      guard memory.sizeBytes >= minimum else {
+        throw SharedState.writtenOver("a memtable's arena is smaller than the arena table says")
+      }
       // A recycled arena keeps what was reserved for it.
       let first = min(SharedMemoryLayout.firstBytes, memory.sizeBytes)
       let kept = free.serial == 0 ? 0 : csup_memtable_capacity(OpaquePointer(memory.base))
@@ -242,7 +245,9 @@ final class ArenaTable: Sendable {
       guard state.is(CSUP_ARENA_LIVE), state.serial <= shared.flushedSerial else { continue }
       let retired = csup_load(entry(index).pointer(to: \.retired))
       let born = csup_load(entry(index).pointer(to: \.born))
-      guard retired != 0, born < retired, processes.nobodyReads(from: born..<retired) else { continue }
+      guard born < retired, retired <= SharedState.maxGeneration, processes.nobodyReads(from: born..<retired) else {
+        continue
+      }
       // The serial says that it is still the same memtable.
       _ = move(index, from: state, to: State(state.serial, CSUP_ARENA_FREE))
     }
@@ -298,6 +303,9 @@ final class ArenaTable: Sendable {
   /// The memtables from behind `serial` up to the active one, newest first. Nil if one of them is not there, or not any
   /// more: then it is in tables. REQUIRES: the present generation is pinned.
   func memtables(after serial: UInt64, through active: SharedState.Active) throws(SiltstoneError) -> [Memtable]? {
+    guard serial <= active.serial else {
+      throw SharedState.writtenOver("the active memtable is older than those that are in tables")
+    }
     var found: [Memtable] = []
     for index in 0..<ArenaTable.count {
       let state = state(index)
@@ -317,7 +325,7 @@ final class ArenaTable: Sendable {
     var newest: UInt64 = 0
     for index in 0..<ArenaTable.count {
       let state = state(index)
-      guard state.is(CSUP_ARENA_LIVE), state.serial <= shared.activeSerial else { continue }
+      guard state.is(CSUP_ARENA_LIVE), state.serial > 0, state.serial <= shared.activeSerial else { continue }
       let first = csup_load(entry(index).pointer(to: \.first_position))
       if first <= position, self.state(index) == state { newest = max(newest, state.serial - 1) }
     }

@@ -86,7 +86,7 @@ final class CurrentView: Sendable {
   /// must still have the memtable that fills when that is done.
   @inline(__always)
   func load(at position: () -> LogPosition) throws(SiltstoneError) -> (view: ReadView, position: LogPosition) {
-    var patience = CurrentView.maxFruitlessLooks
+    var patience = CurrentView.maxAttempts
     while true {
       let view = try pinned()
       let now = position()
@@ -95,8 +95,12 @@ final class CurrentView: Sendable {
     }
   }
 
-  /// A few seconds' worth.
-  private static let maxFruitlessLooks = 200
+  /// An attempt that fails has met a memtable that was made that very moment. So many in a row, with a pause between,
+  /// it is not that.
+  static let maxAttempts = 200
+  static var isIncomplete: SiltstoneError {
+    SharedState.writtenOver("the arena table does not have the memtables that it should")
+  }
 
   /// Follows, or throws when there has been nothing to follow to for too long. What is missing is in tables that the
   /// manifest does not show: whoever was about to show them was stopped, or died, and nobody is there to end it.

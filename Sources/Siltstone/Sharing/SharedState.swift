@@ -100,6 +100,24 @@ extension SharedState {
   /// The errno that ended writing, or 0.
   @inline(__always) var failed: Int32 { Int32(bitPattern: csup_load32(words.failed)) }
 
+  /// `reserved`, if it can be. REQUIRES: the commit lock or the drain lock, so that one of the two words that are
+  /// compared stays as it is.
+  func logEnd() throws(SiltstoneError) -> LogPosition {
+    let drained = drained
+    let end = reserved
+    guard drained <= end, end <= KeyTrailer.maxSequence, end - drained <= ringBytes else {
+      throw SharedState.writtenOver("its watermarks contradict one another")
+    }
+    return end
+  }
+
+  /// What participants keep does not hold.
+  static func writtenOver(_ what: String) -> SiltstoneError {
+    .corrupt(
+      "\(what): some process has written over the shared state; close the database in all processes and reopen it",
+      file: fileName)
+  }
+
   /// REQUIRES: the commit lock.
   @inline(__always) func setReserved(_ position: LogPosition) { csup_store(words.reserved, position) }
   /// REQUIRES: the commit lock.
@@ -129,8 +147,10 @@ extension SharedState {
   /// REQUIRES: the commit lock, and an entry of the arena table that is ready.
   func setActive(_ active: Active) { csup_store(words.active, active.serial << 8 | UInt64(active.index)) }
 
-  /// Moves twice with every change of the tree: it is odd while what there is to read from is being changed.
-  var generation: UInt64 { csup_load(words.generation) }
+  /// Moves twice with every change of the tree: it is odd while what there is to read from is being changed. Whatever
+  /// the word says, no more than a pin can say.
+  var generation: UInt64 { csup_load(words.generation) & SharedState.maxGeneration }
+  static let maxGeneration: UInt64 = (1 << 48) - 1
   /// The newest memtable that is in tables, with all before it.
   var flushedSerial: UInt64 { csup_load(words.flushed) }
   /// Everything before is in tables.
