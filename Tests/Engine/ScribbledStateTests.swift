@@ -44,7 +44,7 @@ import Testing
   /// Any of these may fail.
   private func exercise(_ database: Database) {
     let engine = database.engine
-    defer { try? ArenaTable.removeAll(engine.storage, engine.tree.creation.database) }
+    defer { try? ArenaTable.removeAll(engine.storage, engine.shared, engine.tree.creation.database) }
     for number in 0..<300 {
       if (try? database.put("key\(number)", String(repeating: "w", count: 500), durability: .staged)) == nil { break }
     }

@@ -49,7 +49,7 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
     /// A lookup that must not block has met a block that is not cached. Never leaves the engine.
     static let wouldReadDisk = Code(.wouldReadDisk)
     /// A change of the tree was worked out from a tree that has changed since. Nothing was done, and whoever asked
-    /// looks again. Never leaves the engine but in an event.
+    /// looks again. Leaves the engine only in an event, or where the shared state was written over.
     static let unfitEdit = Code(.unfitEdit)
 
     /// The code's name, as in the source.

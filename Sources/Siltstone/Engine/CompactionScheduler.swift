@@ -292,6 +292,7 @@ final class CompactionScheduler: Sendable {
     }
     monitor.withLock {
       state.withLock { state in
+        if isUnfit { run.obstacle = failure }  // who waits for it picks again
         state.inFlight.remove(run.plan)
         state.runs[ObjectIdentifier(run)] = nil
         state.waiting.removeAll { $0.run === run }
@@ -316,12 +317,12 @@ final class CompactionScheduler: Sendable {
         try tree.commit(edit, opened: opened)
         return run.obstacle = nil
       } catch {
-        run.obstacle = error
         if error.code == .unfitEdit {
           tree.discard(result.outputs)
           throw error
         }
         report(error)
+        run.obstacle = error
         monitor.withLock {
           monitor.broadcast()  // who waits for the run is told, rather than kept
           if !state.withLock({ $0.isStopping }) { monitor.wait(nanoseconds: CompactionScheduler.retryNanoseconds) }
