@@ -28,12 +28,23 @@ final class LogDrainer: Sendable {
 
   /// Returns when everything below `position` is on stable media. REQUIRES: `position <= reserved`.
   func waitDurable(_ position: LogPosition) throws(SiltstoneError) {
-    while shared.durable < position { try move(durable: true) { shared.durable >= position } }
+    while shared.durable < position {
+      try checkIsReserved(position)
+      try move(durable: true) { shared.durable >= position }
+    }
   }
 
   /// Returns when everything below `position` is in the log files, durable or not. REQUIRES: `position <= reserved`.
   func waitDrained(_ position: LogPosition) throws(SiltstoneError) {
-    while shared.drained < position { try move(durable: false) { shared.drained >= position } }
+    while shared.drained < position {
+      try checkIsReserved(position)
+      try move(durable: false) { shared.drained >= position }
+    }
+  }
+
+  /// Nobody would ever get to what is not.
+  private func checkIsReserved(_ position: LogPosition) throws(SiltstoneError) {
+    if position > shared.reserved { throw SharedState.writtenOver("the log ends before what was written to it") }
   }
 
   /// Makes everything durable, and ends: when this has returned or thrown, no thread of this process moves the log any

@@ -166,6 +166,9 @@ final class MemtableFlusher: FlushWaiting {
       let current = try view.load()
       guard let index = current.sealed.lastIndex(where: { $0.serial > shared.flushedSerial }) else { return false }
       let next = index == 0 ? current.active : current.sealed[index - 1]
+      guard next.firstPosition <= min(shared.reserved, KeyTrailer.maxSequence) else {
+        throw SharedState.writtenOver("a memtable begins behind the end of the log")
+      }
       let oldest = current.sealed[index]
       let (position, bytes) = (oldest.firstPosition, UInt64(oldest.usedBytes))
       var isDone = false

@@ -1,6 +1,7 @@
 // It looks into the engine, which only a debug build lets it.
 #if DEBUG
   import Glibc
+  import Synchronization
 
   @testable import Siltstone
 
@@ -14,6 +15,7 @@
     static func main() {
       let arguments = CommandLine.arguments
       guard arguments.count >= 4, let number = Int(arguments[3]) else { fail("usage: DIRECTORY WHAT NUMBER") }
+      _ = isStopping  // made before a signal looks for it
       signal(SIGTERM, Peer.stop)
       do {
         var options = Options.forPeers
@@ -35,9 +37,10 @@
       }
     }
 
-    nonisolated(unsafe) static var isStopping = false
-    /// On whatever thread the signal arrives.
-    private static let stop: @convention(c) (Int32) -> Void = { _ in Peer.isStopping = true }
+    private static let stopSign = Atomic<Bool>(false)
+    static var isStopping: Bool { stopSign.load(ordering: .relaxed) }
+    /// On whatever thread the signal arrives, and in the midst of anything.
+    private static let stop: @convention(c) (Int32) -> Void = { _ in Peer.stopSign.store(true, ordering: .relaxed) }
 
     static func fail(_ message: String) -> Never {
       let line = message + "\n"
