@@ -87,11 +87,13 @@ bench-build: deps
 build: deps
 	$(SWIFT) build -c release --product siltstone
 
-# The tests of the tool start the built tool, so it is built first.
+# The tests of the tool start the built tool, so it is built first. The micro-benchmarks look into the engine, and are
+# built to see that they still can.
 test: deps
 	$(SWIFT) build --product siltstone
 	$(SWIFT) test
 	cd Benchmarks && SILTSTONE_PEERS='$(PEERS)' $(SWIFT) test --disable-build-manifest-caching
+	$(micro_build)
 
 run: build
 	"$$($(SWIFT) build -c release --show-bin-path)/siltstone" demo $(DEMO)
@@ -143,9 +145,11 @@ profile: bench-build
 LOOPS ?=
 INSTRUCTIONS ?=
 
+micro_build = cd Benchmarks/Micro && $(SWIFT) build -c release --scratch-path ../.build-micro
+
 micro: deps
 	@test -z '$(INSTRUCTIONS)' || command -v valgrind >/dev/null || { $(call install,valgrind); }
-	cd Benchmarks/Micro && $(SWIFT) build -c release --scratch-path ../.build-micro
+	$(micro_build)
 	Benchmarks/.build-micro/release/siltstone-microbench $(if $(INSTRUCTIONS),--instructions) $(LOOPS)
 
 clean:

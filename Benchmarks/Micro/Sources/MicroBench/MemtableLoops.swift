@@ -8,10 +8,10 @@ extension MicroBenchmark {
   static var memtable: [MicroBenchmark] {
     [
       MicroBenchmark("memtable insert, random", "into a list that grows from nothing", iterations: 100_000) {
-        insertLoop(KeyList(2 * $0, shuffledBy: 1))
+        try insertLoop(KeyList(2 * $0, shuffledBy: 1))
       },
       MicroBenchmark("memtable insert, sequential", "into a list that grows from nothing", iterations: 100_000) {
-        insertLoop(KeyList(2 * $0))
+        try insertLoop(KeyList(2 * $0))
       },
       MicroBenchmark("memtable get, random", "of 200,000 keys, all there", iterations: 100_000) { _ in
         let keys = KeyList(200_000, shuffledBy: 2)
@@ -19,7 +19,7 @@ extension MicroBenchmark {
         let wanted = KeyList(200_000, shuffledBy: 3)
         return Loop { count in
           for index in 0..<count {
-            consume(list.get(wanted[index % wanted.count], snapshot: 1 << 40)?.value.count ?? 0)
+            consume(try list.get(wanted[index % wanted.count], snapshot: 1 << 40)?.value.count ?? 0)
           }
         }
       },
@@ -28,7 +28,7 @@ extension MicroBenchmark {
         let wanted = KeyList(200_000, first: 1, shuffledBy: 3)
         return Loop { count in
           for index in 0..<count {
-            consume(list.get(wanted[index % wanted.count], snapshot: 1 << 40) == nil ? 1 : 0)
+            consume(try list.get(wanted[index % wanted.count], snapshot: 1 << 40) == nil ? 1 : 0)
           }
         }
       },
@@ -38,7 +38,7 @@ extension MicroBenchmark {
         return Loop { count in
           var cursor = MemtableCursor(list)
           for index in 0..<count {
-            cursor.seek(wanted[index % wanted.count], .newest)
+            try cursor.seek(wanted[index % wanted.count], .newest)
             if cursor.isValid { consume(cursor.key.count) }
           }
         }
@@ -48,24 +48,23 @@ extension MicroBenchmark {
         return Loop { count in
           var cursor = MemtableCursor(list)
           for _ in 0..<count {
-            if !cursor.isValid { cursor.seekToFirst() }
+            if !cursor.isValid { try cursor.seekToFirst() }
             consume(cursor.key[0])
-            cursor.next()
+            try cursor.next()
           }
         }
       },
     ]
   }
 
-  private static func insertLoop(_ keys: KeyList) -> Loop {
+  private static func insertLoop(_ keys: KeyList) throws -> Loop {
     // The arena is faulted in before the first repetition, and recycled, as the engine's are.
-    let pool = MemtableArenaPool(arenaBytes: arenaBytes, limit: 2)
-    pool.prepareSpare()
+    let arena = try AnonymousMemory(sizeBytes: arenaBytes)
+    arena.populate(upTo: arenaBytes)
     let values = ValueBytes(64 << 10)
     var list: Memtable?
     return Loop {
-      list = nil
-      list = try pool.makeMemtable(firstPosition: 1, commonPrefix: [])
+      list = Memtable(arena, firstPosition: 1)
     } run: { count in
       guard let list else { return }
       for index in 0..<count {
@@ -76,8 +75,7 @@ extension MicroBenchmark {
   }
 
   private static func filled(_ keys: KeyList) throws -> Memtable {
-    let pool = MemtableArenaPool(arenaBytes: arenaBytes, limit: 2)
-    guard let list = try pool.makeMemtable(firstPosition: 1, commonPrefix: []) else { fatalError("no arena") }
+    let list = Memtable(try AnonymousMemory(sizeBytes: arenaBytes), firstPosition: 1)
     let values = ValueBytes(64 << 10)
     for index in 0..<keys.count {
       let value = values.slice(index & 0x7FFF, valueBytes)
