@@ -90,7 +90,8 @@ import Testing
     #expect(summary["totalRecords"] as? Int == lines.count)
     let numbers = acknowledged(workspace)
     #expect(zip(numbers, numbers.dropFirst()).allSatisfy { $0 < $1 }, "acknowledged twice")
-    #expect(numbers.last == lines.count)
+    // The last batch may have been stored by a load that was killed before it could tell; then the next one found it.
+    #expect(numbers.last == lines.count || resumed == lines.count)
     let never = workspace.path("never")
     try workspace.write(Array(lines.map { $0 + "\n" }.joined().utf8), to: "lines")
     try Tool.succeed(["load", never, workspace.path("lines"), "--format", "tsv"])
