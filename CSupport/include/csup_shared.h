@@ -183,8 +183,6 @@ static inline uint32_t csup_add32(uint32_t *word, uint32_t value) {
 }
 static inline void csup_or32(uint32_t *word, uint32_t bits) { __atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST); }
 static inline void csup_and32(uint32_t *word, uint32_t bits) { __atomic_fetch_and(word, bits, __ATOMIC_SEQ_CST); }
-static inline uint16_t csup_load16(const uint16_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
-static inline void csup_store16(uint16_t *word, uint16_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
 /* Between a store and a load that must not pass it: a pin, and the look whether it came in time. */
 static inline void csup_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
