@@ -24,6 +24,7 @@ uint32_t csup_shared_layout(void) {
                           offsetof(csup_shared, generation),
                           offsetof(csup_shared, manifest_lock),
                           offsetof(csup_shared, segments_lock),
+                          offsetof(csup_shared, pacing),
                           CSUP_SHARED_SLOTS_OFFSET,
                           CSUP_SHARED_ARENAS_OFFSET,
                           CSUP_SHARED_SNAPSHOTS_OFFSET};
@@ -42,6 +43,7 @@ int csup_shared_reset(csup_shared *s, bool keeps_locks) {
   csup_store32(&s->recovering, 1);
   csup_fence();
   memset((uint8_t *)s + begin + 8, 0, offsetof(csup_shared, manifest_lock) - begin - 8);
+  memset(&s->pacing, 0, sizeof s->pacing);
   memset((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET, 0, CSUP_SHARED_HEADER_BYTES - CSUP_SHARED_SLOTS_OFFSET);
   s->generation = generation < limit ? (generation | 1) + 1 : 2;
   csup_store(&s->flushed, serial < limit ? serial : 0);

@@ -74,6 +74,18 @@ typedef struct csup_arena {
   uint16_t spare;
 } csup_arena;
 
+/* What all writers are held to together, and what that is reckoned from. Whatever stands here, a writer waits for a
+ * bounded time. */
+typedef struct csup_pacing {
+  uint64_t price;    /* bits of a double: the nanoseconds that a byte costs; 0 where nothing is owed */
+  uint64_t set_at;   /* CLOCK_MONOTONIC in nanoseconds, as the next */
+  uint64_t free_at;  /* when the queue of writers is empty */
+  /* Done in this life by flushes and by compactions, and the time that it took; the latter's divided by the threads. */
+  uint64_t flushed_bytes, flushed_nanoseconds;
+  uint64_t merged_bytes, merged_nanoseconds;
+  uint64_t set_by;   /* slot + 1 of who has set the price */
+} csup_pacing;
+
 typedef struct csup_shared {
   /* Identity and constants. `checksum` is the CRC32C of everything before it. */
   uint64_t magic;
@@ -123,6 +135,8 @@ typedef struct csup_shared {
   /* 640 */ csup_lock manifest_lock;
   uint8_t pad9[64 - sizeof(csup_lock)];
   /* 704 */ csup_lock segments_lock;
+  uint8_t pad10[64 - sizeof(csup_lock)];
+  /* 768 */ csup_pacing pacing;
 } csup_shared;
 
 /* What follows in the mapping, each at the beginning of a page. */
@@ -130,7 +144,7 @@ typedef struct csup_shared {
 #define CSUP_SHARED_ARENAS_OFFSET 16384
 #define CSUP_SHARED_SNAPSHOTS_OFFSET 24576
 
-_Static_assert(sizeof(csup_slot) == 128 && sizeof(csup_arena) == 64, "whole cache lines");
+_Static_assert(sizeof(csup_slot) == 128 && sizeof(csup_arena) == 64 && sizeof(csup_pacing) == 64, "whole cache lines");
 _Static_assert(sizeof(csup_shared) <= CSUP_SHARED_SLOTS_OFFSET &&
                    CSUP_SHARED_SLOTS_OFFSET + CSUP_SHARED_SLOTS * sizeof(csup_slot) <= CSUP_SHARED_ARENAS_OFFSET &&
                    CSUP_SHARED_ARENAS_OFFSET + CSUP_SHARED_ARENAS * sizeof(csup_arena) <=
@@ -142,7 +156,8 @@ _Static_assert(offsetof(csup_shared, checksum) == CSUP_SHARED_IDENTITY_BYTES &&
                    offsetof(csup_shared, drain_sequence) == 256 && offsetof(csup_shared, commit_lock) == 320 &&
                    offsetof(csup_shared, drain_lock) == 384 && offsetof(csup_shared, active) == 448 &&
                    offsetof(csup_shared, generation) == 512 && offsetof(csup_shared, changes) == 576 &&
-                   offsetof(csup_shared, manifest_lock) == 640 && offsetof(csup_shared, segments_lock) == 704,
+                   offsetof(csup_shared, manifest_lock) == 640 && offsetof(csup_shared, segments_lock) == 704 &&
+                   offsetof(csup_shared, pacing) == 768,
                "as SharedState.md draws it: each group of words on its own cache line");
 
 /* A number that differs if this build lays the header out differently (another C library, another compiler). */

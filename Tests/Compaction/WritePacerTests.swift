@@ -1,3 +1,4 @@
+import CSupport
 import Testing
 
 @testable import Siltstone
@@ -139,23 +140,33 @@ import Testing
 }
 
 @Suite struct WriteThrottleTests {
+  /// Memory as processes share it.
+  private final class Words {
+    let words = UnsafeMutablePointer<csup_pacing>.allocate(capacity: 1)
+    init() { words.initialize(to: csup_pacing()) }
+    deinit { words.deallocate() }
+  }
+
   @Test func withoutAPriceNobodyWaits() {
-    let throttle = WriteThrottle()
+    let shared = Words()
+    let throttle = WriteThrottle(shared.words)
     #expect((0..<100).allSatisfy { _ in throttle.admit(1 << 20, now: { 5 }) == 0 })
   }
 
-  /// Writers that sleep as they are told come out at the price's rate, in few sleeps, however many there are.
-  @Test(arguments: [1, 2, 7])
-  func allWritersTogetherKeepTheRate(writers: Int) {
-    let throttle = WriteThrottle()
-    throttle.setPrice(nanosecondsPerByte: 10)
+  /// Writers that sleep as they are told come out at the price's rate, in few sleeps, however many there are, and in
+  /// however many processes.
+  @Test(arguments: [(1, 1), (2, 1), (7, 1), (2, 2), (8, 4)])
+  func allWritersTogetherKeepTheRate(writers: Int, processes: Int) {
+    let shared = Words()
+    let throttles = (0..<processes).map { _ in WriteThrottle(shared.words) }
+    throttles[0].setPrice(nanosecondsPerByte: 10)
     var clocks = [UInt64](repeating: 1_000_000, count: writers)
     var bytes = 0
     var sleeps = 0
     var shortest = UInt64.max
     var writes = 0
     while let next = clocks.indices.min(by: { clocks[$0] < clocks[$1] }), clocks[next] < 1_001_000_000 {
-      let wait = throttle.admit(100, now: { clocks[next] })
+      let wait = throttles[next % processes].admit(100, now: { clocks[next] })
       if wait > 0 {
         sleeps += 1
         shortest = min(shortest, wait)
@@ -168,5 +179,19 @@ import Testing
     #expect(abs(Double(bytes) - 100e6) < 2e6, "\(bytes)")
     #expect(shortest >= WriteThrottle.minSleepNanoseconds)
     #expect(sleeps > 100 && sleeps <= writes / 20, "\(sleeps) sleeps in \(writes) writes")
+  }
+
+  /// Whatever another process has written over them, no word makes a writer wait for long, or ends it.
+  @Test func noWordMakesAWriterWaitForEver() {
+    let shared = Words()
+    let throttle = WriteThrottle(shared.words)
+    let limit = WriteThrottle.maxQueueNanoseconds
+    for price in [Double.nan, -.infinity, -1, .infinity, .greatestFiniteMagnitude, 1e-300] {
+      shared.words.pointee.price = price.bitPattern
+      for freeAt in [0, 1, limit - 1, limit * 2, UInt64.max] {
+        shared.words.pointee.free_at = freeAt
+        for now in [5, limit, UInt64.max / 2] { #expect(throttle.admit(1 << 30, now: { now }) <= limit) }
+      }
+    }
   }
 }

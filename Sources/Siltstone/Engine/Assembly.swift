@@ -25,8 +25,6 @@ struct Assembly {
     }
     let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments)
     let plan = parts.arenas.plan
-    let pacing = Pacing(
-      storage: storage, view: view, shape: tree.shape, memtableBudgetBytes: plan.limit * plan.arenaBytes)
     let options = options
     let report: @Sendable (SiltstoneError) -> Void = { error in
       options.eventHandler?(Event.failure(error, of: "background work"))
@@ -36,6 +34,9 @@ struct Assembly {
       Role(kind, storage, shared, parts.processes, isOffered: isOffered)
     }
     let compactionRole = role(CSUP_ROLE_COMPACTION)
+    let pacing = Pacing(
+      storage: storage, shared: shared, view: view, shape: tree.shape,
+      memtableBudgetBytes: plan.limit * plan.arenaBytes, role: compactionRole, slot: parts.processes.own)
     let scheduler = CompactionScheduler(
       tree: tree, view: view, role: compactionRole,
       workerCount: options.compactionThreads ?? CompactionScheduler.defaultWorkerCount, pacing: pacing, report: report)

@@ -3,21 +3,60 @@ internal import Glibc
 internal import Synchronization
 
 /// Backpressure: measures the debt, and makes writers wait in proportion to it.
+///
+/// One price holds for all processes, and one queue. It is set by whoever holds the compaction role, since nobody else
+/// knows how far the running merges are; where nobody does, by the first who has not heard of a price for a while. What
+/// flushes and compactions achieve is counted in the shared state, so that whoever sets the price knows it, wherever
+/// they run.
 final class Pacing: Sendable {
   private let storage: any Storage
+  private let shared: SharedState
   private let view: CurrentView
   private let picker: CompactionPicker
   private let memtableBudgetBytes: Double
-  private let pacer = Mutex(WritePacer())
+  /// The compaction role.
+  private let role: Role
+  /// This process, as the shared state names it.
+  private let own: UInt64
+  private let state = Mutex(State())
   private let running = Mutex<(@Sendable () -> [(plan: CompactionPlan, done: Double)])?>(nil)
-  private let throttle = WriteThrottle()
+  private let throttle: WriteThrottle
   private let slept = Atomic<UInt64>(0)
 
-  init(storage: any Storage, view: CurrentView, shape: CompactionShape, memtableBudgetBytes: Int) {
+  private struct State {
+    var pacer = WritePacer()
+    /// What the pacer has been told of so far.
+    var flushed = Work()
+    var merged = Work()
+  }
+
+  /// What was done in all, as counted in the shared state.
+  private struct Work {
+    var bytes: UInt64 = 0
+    var nanoseconds: UInt64 = 0
+
+    /// What has come since, which is from now on known.
+    mutating func advance(_ bytes: UInt64, _ nanoseconds: UInt64) -> Work {
+      defer { self = Work(bytes: bytes, nanoseconds: nanoseconds) }
+      return Work(bytes: bytes &- self.bytes, nanoseconds: nanoseconds &- self.nanoseconds)
+    }
+  }
+
+  /// Without a word for this long from whoever holds the role, there is none who does, or it is stopped.
+  private static let patienceNanoseconds: UInt64 = 2_000_000_000
+
+  init(
+    storage: any Storage, shared: SharedState, view: CurrentView, shape: CompactionShape, memtableBudgetBytes: Int,
+    role: Role, slot: Int
+  ) {
     self.storage = storage
+    self.shared = shared
     self.view = view
+    self.role = role
+    own = UInt64(slot) + 1
     picker = CompactionPicker(shape: shape)
     self.memtableBudgetBytes = Double(memtableBudgetBytes)
+    throttle = WriteThrottle(shared.pacing)
   }
 
   /// Where to ask for what compactions have done so far. Set once, when there is a scheduler.
@@ -44,28 +83,49 @@ final class Pacing: Sendable {
   }
 
   func flushed(_ bytes: UInt64, nanoseconds: UInt64) {
-    pacer.withLock { $0.flushed(bytes, nanoseconds: nanoseconds) }
+    add(bytes, to: \.flushed_bytes)
+    add(nanoseconds, to: \.flushed_nanoseconds)
     update()
   }
 
   func merged(_ bytes: UInt64, nanoseconds: UInt64, workers: Int) {
-    pacer.withLock { $0.merged(bytes, nanoseconds: nanoseconds / UInt64(max(workers, 1))) }
+    add(bytes, to: \.merged_bytes)
+    add(nanoseconds / UInt64(max(workers, 1)), to: \.merged_nanoseconds)
     update()
   }
 
-  /// Sets the price by the debt of now. Returns whether there is a price, so that the caller comes back soon.
+  private func load(_ word: KeyPath<csup_pacing, UInt64>) -> UInt64 { csup_load(shared.pacing.pointer(to: word)!) }
+  private func add(_ count: UInt64, to word: WritableKeyPath<csup_pacing, UInt64>) {
+    _ = csup_add(shared.pacing.pointer(to: word)!, count)
+  }
+
+  /// Sets the price by the debt of now, if that is this process's part. Returns whether there is a price, so that the
+  /// caller comes back soon.
   @discardableResult
   func update() -> Bool {
+    guard shared.isWritable else { return false }
+    let now = storage.monotonicNanoseconds()
+    if role.isHeld || load(\.set_by) == own || now &- load(\.set_at) > Pacing.patienceNanoseconds {
+      csup_store(shared.pacing.pointer(to: \.set_by)!, own)
+      csup_store(shared.pacing.pointer(to: \.set_at)!, now)
+      throttle.setPrice(nanosecondsPerByte: price(now))
+    }
+    return throttle.isPriced
+  }
+
+  private func price(_ now: UInt64) -> Double {
     let current = view.peek()
     let used = current.sealed.reduce(current.active.usedBytes) { $0 + $1.usedBytes }
     let debt = picker.debt(
       current.version.layout, memtableFraction: Double(used) / memtableBudgetBytes,
       running: running.withLock { $0 }?() ?? [])
-    let price = pacer.withLock { pacer in
-      pacer.update(debt, nowNanoseconds: storage.monotonicNanoseconds())
-      return pacer.nanosecondsPerByte
+    return state.withLock { state in
+      let flushed = state.flushed.advance(load(\.flushed_bytes), load(\.flushed_nanoseconds))
+      let merged = state.merged.advance(load(\.merged_bytes), load(\.merged_nanoseconds))
+      if flushed.bytes > 0 { state.pacer.flushed(flushed.bytes, nanoseconds: flushed.nanoseconds) }
+      if merged.bytes > 0 { state.pacer.merged(merged.bytes, nanoseconds: merged.nanoseconds) }
+      state.pacer.update(debt, nowNanoseconds: now)
+      return state.pacer.nanosecondsPerByte
     }
-    throttle.setPrice(nanosecondsPerByte: price)
-    return price > 0
   }
 }

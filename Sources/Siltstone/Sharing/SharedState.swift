@@ -26,6 +26,8 @@ final class SharedState: Sendable {
   let isWritable: Bool
   /// The header at the mapping's start: identity, constants, and what `words` points at.
   nonisolated(unsafe) let header: UnsafeMutablePointer<csup_shared>
+  /// What all writers are held to together.
+  nonisolated(unsafe) let pacing: UnsafeMutablePointer<csup_pacing>
   /// The log ring: position p lives at `ring[p % ringBytes]`.
   nonisolated(unsafe) let ring: UnsafeMutablePointer<UInt8>
   let ringBytes: UInt64
@@ -78,6 +80,7 @@ final class SharedState: Sendable {
     self.isWritable = isWritable
     header = mapping.base.assumingMemoryBound(to: csup_shared.self)
     words = Words(header)
+    pacing = header.pointer(to: \.pacing)!
     ring = (mapping.base + Int(CSUP_SHARED_HEADER_BYTES)).assumingMemoryBound(to: UInt8.self)
     self.ringBytes = ringBytes
   }
