@@ -4,9 +4,9 @@ import Foundation
 /// its begin and its end, if no two writes to a key have a value in common.
 ///
 /// The test of Gibbons and Korach (Testing Shared Memories, 1997). All operations with one value, the write and its
-/// reads, make a zone from their first end to their last begin. If the end comes first, the register must hold the value
-/// all that time: such a zone must overlap no other of its kind, and no zone of the other kind, whose operations all
-/// overlap in one moment, may lie inside of it.
+/// reads, make a zone from their first end to their last begin. If the end comes first, the register must hold the
+/// value all that time: such a zone must overlap no other of its kind, and no zone of the other kind, whose operations
+/// all overlap in one moment, may lie inside of it.
 enum Linearizability {
   struct Operation: Equatable {
     var key: Int

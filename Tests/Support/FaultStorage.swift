@@ -117,6 +117,10 @@ final class FaultStorage: Storage {
   }
   func removeMemory(_ name: String) throws(SiltstoneError) { try below.removeMemory(name) }
   func listMemory(prefix: String) throws(SiltstoneError) -> [String] { try below.listMemory(prefix: prefix) }
+  func useMemory(_ prefix: String, makes: Bool) throws(SiltstoneError) -> (any FileLock)? {
+    try below.useMemory(prefix, makes: makes)
+  }
+  func reclaimMemory() { below.reclaimMemory() }
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { PlainQueue(depth: depth) }
   func monotonicNanoseconds() -> UInt64 { below.monotonicNanoseconds() }
   func wallClockSeconds() -> UInt64 { below.wallClockSeconds() }
