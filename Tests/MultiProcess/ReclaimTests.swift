@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Siltstone
@@ -76,6 +77,28 @@ import Testing
     #expect(try memory(of: database).isSuperset(of: before) && before.count > 1)
     try FileManager.default.moveItem(atPath: elsewhere, toPath: peers.workspace.database)
     peers.stop()
+    try peers.check()
+  }
+
+  /// The last one to live dies, and what it leaves is removed, when another has made up its mind to join.
+  @Test func whoComesTooLateToJoinRecovers() throws {
+    let peers = try Peers()
+    try start("writer 0", peers)
+    let writer = try #require(peers.process("writer 0"))
+    let disk = try DiskStorage(path: peers.workspace.database, create: false, backend: .plain)
+    let storage = FaultStorage(disk)
+    let comes = Atomic<Int>(0)
+    storage.beforeUsingMemory.withLock {
+      $0 = {
+        guard comes.add(1, ordering: .relaxed).newValue == 1 else { return }
+        kill(writer, SIGKILL)
+        while (try? ProcessTable.isAnyAlive(disk)) != false { usleep(100) }
+        disk.reclaimMemory()
+      }
+    }
+    try Engine.open(peers.workspace.database, .small(), on: storage).close()
+    #expect(comes.load(ordering: .relaxed) == 2, "once to join, and once to recover")
+    peers.kill("writer 0")
     try peers.check()
   }
 
