@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps peers build bench-build bench bench-full test run lint docs profile micro clean
+.PHONY: help deps peers build bench-build bench bench-full bench-processes test run lint docs profile micro clean
 
 SWIFT ?= swift
 # Extra arguments of `siltstone demo`, for instance: make run DEMO='--events 1000000 --keep'
@@ -34,6 +34,7 @@ help:
 	@echo 'make deps    install what is missing'
 	@echo 'make bench   install peers, compare with them for ten minutes, write $(BENCH)/report.html'
 	@echo 'make bench-full   the same for all workloads, with more keys: hours'
+	@echo 'make bench-processes   several processes on one database against threads of one: five minutes'
 	@echo 'make peers   install the engines to compare with'
 	@echo 'make bench-build   the comparison, Benchmarks/.build/release/siltstone-bench'
 	@echo 'make clean   remove everything that was built'
@@ -128,6 +129,13 @@ bench: peers
 bench-full: peers
 	$(MAKE) --no-print-directory bench-build
 	$(bench_run) --workload all --scale 5 --seconds 60 --rounds 5 $(BENCH_ARGUMENTS)
+
+# What several processes on one database cost and are worth, for instance:
+# make bench-processes BENCH_ARGUMENTS='--part kill --kills 1000'
+bench-processes: bench-build
+	mkdir -p $(BENCH) .build
+	"$$(cd Benchmarks && $(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/siltstone-bench" processes \
+	  --dir .build --json $(BENCH)/processes.json $(BENCH_ARGUMENTS)
 
 # A flame graph of one workload, and where its processor time goes, for instance:
 # make profile WORKLOAD=readrandom KEYS=2000000 ENGINE=rocksdb

@@ -58,6 +58,10 @@ void csup_memtable_grow(csup_memtable *t, size_t capacity) {
   }
 }
 uint64_t csup_memtable_count(const csup_memtable *t) { return atomic_load_explicit(&t->count, memory_order_relaxed); }
+/* The first node keeps its lower half when it is split, and nothing is ever taken out. */
+bool csup_memtable_is_empty(const csup_memtable *t) {
+  return order_count(atomic_load_explicit(&node_at(t, HEAD)->order, memory_order_relaxed)) == 0;
+}
 
 size_t csup_memtable_need(size_t count, size_t payload) {
   /* An insert makes two nodes at most: one on level 0, and one above it. */
@@ -145,15 +149,6 @@ static void link_right(arena *a, uint32_t left_offset, uint32_t right_offset, ui
   finish_split(t, a->capacity, left, right, level);
 }
 
-/* The number of entries, counted: an inserter that died may have inserted one more than it had counted. */
-static uint64_t count_entries(const csup_memtable *t, uint64_t size) {
-  uint64_t count = 0, left = max_nodes(size);
-  for (uint32_t at = HEAD; node_fits(size, at) && left > 0; at = next_of(t, at), left--) {
-    count += order_count(atomic_load_explicit(&node_at(t, at)->order, memory_order_relaxed));
-  }
-  return count;
-}
-
 void csup_memtable_repair(csup_memtable *t) {
   uint64_t size = csup_memtable_used(t), capacity = csup_memtable_capacity(t);
   if (size > capacity) size = capacity;
@@ -166,7 +161,6 @@ void csup_memtable_repair(csup_memtable *t) {
   }
   /* Else nobody has seen the right node, and nobody will. */
   atomic_store_explicit(&t->splitting, 0, memory_order_release);
-  atomic_store_explicit(&t->count, count_entries(t, size), memory_order_relaxed);
 }
 
 /* Moves the upper half of a full node into a new right neighbour, which is returned; 0 if the node is damaged. */

@@ -87,8 +87,9 @@ size_t csup_memtable_used(const csup_memtable *table);
 size_t csup_memtable_capacity(const csup_memtable *table);
 /* Raises the capacity to `capacity`, as more of the arena's memory stands reserved. Any thread, at any time. */
 void csup_memtable_grow(csup_memtable *table, size_t capacity);
-/* Number of entries inserted. */
+/* Number of entries inserted; of the last one of an inserter that died it may not know. */
 uint64_t csup_memtable_count(const csup_memtable *table);
+bool csup_memtable_is_empty(const csup_memtable *table);
 
 /* The arena bytes that `count` entries with `payload` key and value bytes in all may need at most, whatever the
  * memtable looks like: every one of them may split a full node on level 0 and another above. */
@@ -108,8 +109,8 @@ bool csup_memtable_insert(csup_memtable *table, const void *key, uint32_t key_le
  * each. Returns false at the first that does not fit. */
 bool csup_memtable_insert_all(csup_memtable *table, const csup_entry *entries, uint32_t count);
 
-/* Finishes a split that its inserter did not live to finish, and counts the entries anew. REQUIRES: no inserter is
- * alive. */
+/* Finishes a split that its inserter did not live to finish, in a time that does not grow with the memtable: all
+ * writers wait for it. REQUIRES: no inserter is alive. */
 void csup_memtable_repair(csup_memtable *table);
 
 /* The first entry with this user key and a trailer <= `trailer`: the newest version a snapshot sees.

@@ -120,6 +120,8 @@ final class RunningTool {
 /// A directory that goes when the test does.
 final class ToolWorkspace {
   let root: URL
+  /// To be looked at: then it does not go.
+  var isKept = false
 
   init() throws {
     root = FileManager.default.temporaryDirectory.appendingPathComponent(
@@ -127,7 +129,7 @@ final class ToolWorkspace {
     try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
   }
 
-  deinit { try? FileManager.default.removeItem(at: root) }
+  deinit { if !isKept { try? FileManager.default.removeItem(at: root) } }
 
   func path(_ name: String) -> String { root.appendingPathComponent(name).path }
   func write(_ bytes: [UInt8], to name: String) throws {

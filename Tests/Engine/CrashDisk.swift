@@ -281,6 +281,8 @@ final class CrashDisk: Storage {
     guarded.withLock { $0.memories.keys.filter { $0.hasPrefix(prefix) } }
   }
 
+  func useMemory(_ prefix: String, makes: Bool) throws(SiltstoneError) -> (any FileLock)? { nil }
+  func reclaimMemory() {}
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { PlainQueue(depth: depth) }
 
   func monotonicNanoseconds() -> UInt64 {

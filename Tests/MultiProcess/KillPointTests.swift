@@ -44,6 +44,21 @@ import Testing
     try peers.check()
   }
 
+  @Test func theLocksTakeoverIsCounted() throws {
+    let peers = try Peers()
+    let database = try Database.open(peers.workspace.database, options: .small())
+    try database.put("a", "1")
+    #expect(database.metrics.takeovers == 0)
+    try peers.start("writer 2", killedAt: "\(KillPoint.inserted.rawValue):3")
+    #expect(wait { peers.hasEnded("writer 2") })
+    try database.put("a", "2")
+    #expect(database.metrics.takeovers == 1)
+    try database.put("a", "3")
+    #expect(database.metrics.takeovers == 1)
+    try database.close()
+    try peers.check()
+  }
+
   /// Places that are not reached often, or only by the holder of a role.
   static let isRare: Set<KillPoint> = [
     .joined, .slotTaken, .manifestReplaced, .arenaFileMade, .segmentPrepared, .arenaClaimed, .arenaMade,

@@ -7,11 +7,15 @@ import Testing
 final class Peers {
   let workspace: ToolWorkspace
   private var running: [String: pid_t] = [:]
-  private var errorFiles: [String] = []
 
   init() throws { workspace = try ToolWorkspace() }
 
-  deinit { for process in running.values { Foundation.kill(process, SIGKILL) } }
+  deinit {
+    for process in running.values {
+      Foundation.kill(process, SIGKILL)
+      waitpid(process, nil, 0)
+    }
+  }
 
   var names: [String] { running.keys.sorted() }
 
@@ -35,12 +39,11 @@ final class Peers {
   func start(_ name: String, killedAt point: String? = nil, through command: [String] = []) throws -> Bool {
     if let program = command.first, Peers.find(program) == nil || getuid() != 0 { return false }
     let parts = name.split(separator: " ").map(String.init)
-    let errors = workspace.path("errors-\(errorFiles.count)")
-    errorFiles.append(errors)
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    posix_spawn_file_actions_addopen(
+      &actions, STDERR_FILENO, workspace.path("errors"), O_WRONLY | O_CREAT | O_APPEND, 0o600)
     var pointers: [UnsafeMutablePointer<CChar>?] = []
     for argument in command + [Peers.path, workspace.database, parts[0], parts[1]] { pointers.append(strdup(argument)) }
     pointers.append(nil)
@@ -84,6 +87,8 @@ final class Peers {
     if let process = running[name] { Foundation.kill(process, number) }
   }
 
+  func process(_ name: String) -> pid_t? { running[name] }
+
   /// Whether it has ended by itself; it is forgotten then.
   func hasEnded(_ name: String) -> Bool {
     guard let process = running[name] else { return true }
@@ -114,9 +119,7 @@ final class Peers {
   }
 
   /// What the processes have said.
-  var complaints: String {
-    errorFiles.compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }.joined()
-  }
+  var complaints: String { (try? String(contentsOfFile: workspace.path("errors"), encoding: .utf8)) ?? "" }
 
   /// How many batches a writer was told to be done.
   func acknowledged() throws -> [Int] {
@@ -127,7 +130,14 @@ final class Peers {
     return data.withUnsafeBytes { bytes in (0..<4).map { Int(bytes.load(fromByteOffset: 8 * $0, as: UInt64.self)) } }
   }
 
-  /// When all have ended: nothing is lost, nothing is in parts, nothing is left behind.
+  /// All that the processes have done to the keys that they have in common.
+  func history() throws -> [Linearizability.Operation] {
+    try FileManager.default.contentsOfDirectory(atPath: workspace.root.path).filter { $0.hasPrefix("db.history-") }
+      .flatMap { try Linearizability.operations(inFile: workspace.path($0)) }
+  }
+
+  /// When all have ended: nothing is lost, nothing is in parts, nothing is left behind, and everything that was read of
+  /// the common keys can have been so.
   func check() throws {
     let promised = try acknowledged()
     let database = try Database.open(workspace.database, options: .small())
@@ -146,6 +156,7 @@ final class Peers {
       }
       #expect(items == min(count, 40), "writer \(writer): \(items) items")
     }
+    try Linearizability.check(try history() + Self.readCommonKeys(database))
     let report = try database.verify()
     #expect(report.problems.isEmpty, "\(report.problems)")
     try database.close()
@@ -154,5 +165,15 @@ final class Peers {
       prefix: ArenaTable.namePrefix(identity))
     #expect(left.isEmpty, "\(left)")
     #expect(complaints.isEmpty, "\(complaints)")
+  }
+
+  /// The last reads of all, and when they were done.
+  private static func readCommonKeys(_ database: Database) throws -> [Linearizability.Operation] {
+    try (0..<8).map { key in
+      let storage = database.engine.storage
+      let begin = storage.monotonicNanoseconds()
+      let value = try database.get("shared/\(key)").flatMap { UInt64(String(decoding: $0, as: UTF8.self)) } ?? 0
+      return .init(key: key, isWrite: false, value: value, begin: begin, end: storage.monotonicNanoseconds())
+    }
   }
 }

@@ -145,17 +145,6 @@ import Testing
     try peers.check()
   }
 
-  @Test func whatACrashedLifeLeftIsRemoved() throws {
-    let peers = try Peers()
-    try peers.start("writer 0")
-    wait("the writer begins") { (try? peers.acknowledged()[0]) ?? 0 > 100 }
-    peers.kill("writer 0")
-    let storage = try DiskStorage(path: peers.workspace.database, create: false)
-    let left = try storage.listMemory(prefix: "siltstone-")
-    #expect(!left.isEmpty)
-    try peers.check()
-  }
-
   /// Somebody writes over the arenas while others read: nonsense is allowed, a wild read is not.
   @Test func aScribbledArenaNeverGivesAWildRead() throws {
     var random = SeededGenerator(seed: 99)

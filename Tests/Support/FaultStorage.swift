@@ -26,6 +26,8 @@ final class FaultStorage: Storage {
   private let state = Mutex(State())
   /// Called before memory is opened that another has made.
   let beforeOpeningMemory = Mutex<(@Sendable () throws(SiltstoneError) -> Void)?>(nil)
+  /// Called before somebody says that memory is in use.
+  let beforeUsingMemory = Mutex<(@Sendable () -> Void)?>(nil)
   /// Called before somebody asks whether a byte is locked.
   let beforeLook = Mutex<(@Sendable (UInt64) throws(SiltstoneError) -> Void)?>(nil)
 
@@ -117,6 +119,11 @@ final class FaultStorage: Storage {
   }
   func removeMemory(_ name: String) throws(SiltstoneError) { try below.removeMemory(name) }
   func listMemory(prefix: String) throws(SiltstoneError) -> [String] { try below.listMemory(prefix: prefix) }
+  func useMemory(_ prefix: String, makes: Bool) throws(SiltstoneError) -> (any FileLock)? {
+    if let body = beforeUsingMemory.withLock({ $0 }) { body() }
+    return try below.useMemory(prefix, makes: makes)
+  }
+  func reclaimMemory() { below.reclaimMemory() }
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { PlainQueue(depth: depth) }
   func monotonicNanoseconds() -> UInt64 { below.monotonicNanoseconds() }
   func wallClockSeconds() -> UInt64 { below.wallClockSeconds() }

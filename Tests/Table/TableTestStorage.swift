@@ -56,6 +56,8 @@ final class TableTestStorage: Storage {
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? { nil }
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool { false }
   func syncDirectory() throws(SiltstoneError) {}
+  func useMemory(_ prefix: String, makes: Bool) throws(SiltstoneError) -> (any FileLock)? { nil }
+  func reclaimMemory() {}
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { TableTestQueue(depth: depth) }
   func monotonicNanoseconds() -> UInt64 { 0 }
   func wallClockSeconds() -> UInt64 { 1_700_000_000 }

@@ -27,6 +27,15 @@ struct RunSpecification: Codable, Sendable {
   var cacheBytes = 256 << 20
   var filterBitsPerKey = 10
   var backgroundThreads = 2
+  /// Who else may have the database open, of an engine that lets others; nil is that engine's default.
+  var sharing: Sharing?
+
+  enum Sharing: String, Codable, Sendable {
+    /// Others, who do the upkeep.
+    case guest
+    /// Nobody.
+    case exclusive
+  }
 
   /// What a write survives, the same for all engines.
   enum Durability: String, Codable, Sendable, CaseIterable {

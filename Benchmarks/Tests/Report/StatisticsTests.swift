@@ -23,6 +23,15 @@ import Testing
     #expect(Statistics.spread([]).isNaN)
   }
 
+  @Test func percentilesAreAmongTheValues() {
+    let values = (1...200).map(Double.init).shuffled()
+    #expect(Statistics.percentile(values, 50) == 100)
+    #expect(Statistics.percentile(values, 99) == 198)
+    #expect(Statistics.percentile(values, 100) == 200)
+    #expect(Statistics.percentile([7, .nan], 99) == 7)
+    #expect(Statistics.percentile([], 50).isNaN)
+  }
+
   @Test func geometricMeans() {
     #expect(abs(Statistics.geometricMean([2, 8]) - 4) < 1e-12)
     #expect(abs(Statistics.geometricMean([0.5, 2, 0, .nan]) - 1) < 1e-12)

@@ -95,6 +95,9 @@ public struct Metrics: Sendable {
   public internal(set) var slowdownNanoseconds: UInt64 = 0
   /// Commits, one in 16 measured: from the call to the acknowledgement.
   public internal(set) var commitLatency = LatencyHistogram().summary()
+  /// How often this process took the commit lock over from one that had died with it, and finished what that one had
+  /// begun.
+  public internal(set) var takeovers: UInt64 = 0
   /// Lookups, one in 16 measured.
   public internal(set) var lookupLatency = LatencyHistogram().summary()
 

@@ -195,8 +195,10 @@ final class CommitPipeline: Sendable {
   /// Whoever takes the lock finds what an owner that died has left, and finishes it. That is told by the watermarks:
   /// what is reserved and not published was being inserted. (A batch that was given up half way looks the same.)
   private func lock() throws(SiltstoneError) {
-    if csup_lock_acquire(shared.words.commitLock) == CSUP_LOCK_BROKEN {
-      throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)
+    switch csup_lock_acquire(shared.words.commitLock) {
+    case CSUP_LOCK_BROKEN: throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)
+    case CSUP_LOCK_OWNER_DIED: counters.addTakeover()
+    default: break
     }
     if shared.published == shared.reserved { return }
     // Nothing is this engine's any more when it was closed, not even to repair.
@@ -287,6 +289,7 @@ final class CommitCounters: Sendable {
   private let keyValueByteCount = Atomic<UInt64>(0)
   private let logByteCount = Atomic<UInt64>(0)
   private let drainWantedAt = Atomic<UInt64>(0)
+  private let takeoverCount = Atomic<UInt64>(0)
 
   @inline(__always)
   fileprivate func add(_ batch: EncodedBatch, logBytes: UInt64) {
@@ -295,6 +298,8 @@ final class CommitCounters: Sendable {
     keyValueByteCount.store(keyValueBytes &+ UInt64(batch.keyValueBytes), ordering: .relaxed)
     logByteCount.store(logBytesReserved &+ logBytes, ordering: .relaxed)
   }
+
+  fileprivate func addTakeover() { takeoverCount.store(takeovers &+ 1, ordering: .relaxed) }
 
   /// Whether it is time to wake the drainer again: once for every 256 KiB, not for every put.
   @inline(__always)
@@ -307,5 +312,7 @@ final class CommitCounters: Sendable {
   var batches: UInt64 { batchCount.load(ordering: .relaxed) }
   var entries: UInt64 { entryCount.load(ordering: .relaxed) }
   var keyValueBytes: UInt64 { keyValueByteCount.load(ordering: .relaxed) }
+  /// How often the commit lock was taken over from an owner that had died.
+  var takeovers: UInt64 { takeoverCount.load(ordering: .relaxed) }
   var logBytesReserved: UInt64 { logByteCount.load(ordering: .relaxed) }
 }

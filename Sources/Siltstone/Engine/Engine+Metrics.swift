@@ -22,6 +22,7 @@ extension Engine {
     metrics.batchesWritten = committed.batches
     metrics.entriesWritten = committed.entries
     metrics.bytesWritten = committed.keyValueBytes
+    metrics.takeovers = committed.takeovers
     metrics.logBytesWritten = drainer.totalBytesWritten
     metrics.logSyncs = drainer.totalSyncs
     metrics.stallNanoseconds = flusher.stallNanoseconds

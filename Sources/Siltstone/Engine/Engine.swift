@@ -133,7 +133,7 @@ final class Engine: Sendable {
       // Then nobody can take away from them what they read: it lasts as long as their mappings do.
       defer { processes.leave() }
       if shared.failed == 0 { try shared.end() }
-      try ArenaTable.removeAll(storage, shared, tree.creation.database)
+      try ArenaTable.removeAll(storage, shared, tree.creation.database, atEnd: true)
     }
   }
 

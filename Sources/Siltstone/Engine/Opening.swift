@@ -69,6 +69,11 @@ struct Opening {
   private func join(_ assembly: Assembly) throws(SiltstoneError) -> Engine {
     let shared = try SharedState.join(storage, isWritable: true)
     let parts = try SharedParts(storage, shared, shared.database, options.sharing)
+    // Had the last of them died before this one said that it uses their memory, it might be gone.
+    if !parts.processes.hasOthers {
+      parts.processes.leave()
+      return try recover(assembly)
+    }
     do throws(SiltstoneError) {
       let (view, tree) = try joinTree(parts)
       KillPoint.reach(.joined)
@@ -170,9 +175,11 @@ struct Opening {
     let (shared, remains) = try SharedState.attach(
       storage: storage, database: creation.database, ringBytes: options.ringBytes)
     try shared.reset(remains)
+    // First: then nobody is still at removing what bears the same names.
+    let memoryUse = try ArenaTable.use(storage, shared, creation.database, isFirst: options.sharing != .exclusive)
     try ArenaTable.removeAll(storage, shared, creation.database)
     try beginNumbers(shared, manifest)
-    let parts = try SharedParts(storage, shared, creation.database, options.sharing)
+    let parts = try SharedParts(storage, shared, creation.database, options.sharing, memoryUse: memoryUse)
     parts.arenas.setPlan(MemoryPlan(options).arenas)
     do throws(SiltstoneError) {
       let base = try TreeBase(storage, options, manifest.state.layout, try parts.pins.pinCurrent { shared.generation })
@@ -195,7 +202,7 @@ struct Opening {
       announce(outcome, recovered, since: begin)
       return try assembly.finish(parts, view, tree, recoveredEnd: outcome.end)
     } catch {
-      try? ArenaTable.removeAll(storage, shared, creation.database)
+      try? ArenaTable.removeAll(storage, shared, creation.database, atEnd: true)
       parts.processes.leave()
       throw error
     }
@@ -312,6 +319,8 @@ extension Engine {
     _ directory: String, _ options: Options, on storage: any Storage
   ) throws(SiltstoneError) -> Engine {
     try options.check()
-    return try Opening(directory: directory, options: options, storage: storage).run()
+    let engine = try Opening(directory: directory, options: options, storage: storage).run()
+    if options.sharing != .readOnly { storage.reclaimMemory() }
+    return engine
   }
 }

@@ -6,12 +6,21 @@ struct SharedParts: Sendable {
   let pins: GenerationPins
   let arenas: ArenaTable
   let snapshots: SnapshotList
+  /// Says that the arenas are in use; nil where they are private.
+  private let memoryUse: (any FileLock)?
 
+  /// - Parameter memoryUse: what says that the arenas are in use, if this is the first process to use them.
   init(
-    _ storage: any Storage, _ shared: SharedState, _ database: DatabaseID, _ sharing: Options.Sharing
+    _ storage: any Storage, _ shared: SharedState, _ database: DatabaseID, _ sharing: Options.Sharing,
+    memoryUse: (any FileLock)? = nil
   ) throws(SiltstoneError) {
     self.storage = storage
     self.shared = shared
+    var memoryUse = memoryUse
+    if memoryUse == nil, sharing != .exclusive {
+      memoryUse = try ArenaTable.use(storage, shared, database, isFirst: false)
+    }
+    self.memoryUse = memoryUse
     guard sharing != .readOnly else {
       let marks = try storage.makeMarks(SharedState.fileName)
       processes = ProcessTable(observing: shared, storage)

@@ -342,11 +342,25 @@ final class ArenaTable: Sendable {
     }
   }
 
-  /// Removes the files of all arenas of this database, whoever made them. REQUIRES: nobody else has it open.
+  /// Says, for as long as the lock is held, that somebody uses the arenas of this database.
+  ///
+  /// - Parameter isFirst: nobody else has it open.
+  static func use(
+    _ storage: any Storage, _ shared: SharedState, _ database: DatabaseID, isFirst: Bool
+  ) throws(SiltstoneError) -> (any FileLock)? {
+    try storage.useMemory(namePrefix(shared, database), makes: isFirst)
+  }
+
+  /// Removes the files of all arenas of this database, whoever made them; and `atEnd` that which says that they are in
+  /// use. REQUIRES: nobody else has it open, and this process has said that it uses them.
   static func removeAll(
-    _ storage: any Storage, _ shared: SharedState, _ database: DatabaseID
+    _ storage: any Storage, _ shared: SharedState, _ database: DatabaseID, atEnd: Bool = false
   ) throws(SiltstoneError) {
-    for name in try storage.listMemory(prefix: namePrefix(shared, database)) { try storage.removeMemory(name) }
+    let sign = namePrefix(shared, database) + MemoryUse.suffix
+    for name in try storage.listMemory(prefix: namePrefix(shared, database)) where name != sign {
+      try storage.removeMemory(name)
+    }
+    if atEnd { try storage.removeMemory(sign) }
     // Those in the directory itself are nobody else's, and may have come with a copy of it.
     for name in try storage.list() where name.hasPrefix(namePrefix(database)) { try storage.remove(name) }
   }

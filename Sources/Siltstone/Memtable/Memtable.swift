@@ -40,8 +40,9 @@ final class Memtable: Sendable {
   var sizeBytes: Int { memory.sizeBytes }
   /// What of that may be used now.
   var capacityBytes: Int { max(0, min(csup_memtable_capacity(list), memory.sizeBytes)) }
+  /// Too low by one for each inserter that died before it had counted its last.
   var entryCount: UInt64 { csup_memtable_count(list) }
-  var isEmpty: Bool { entryCount == 0 }
+  var isEmpty: Bool { csup_memtable_is_empty(list) }
 
   /// Reserves and faults in memory ahead of the inserts. Called from the background as the log grows; a memtable that
   /// hardly fills hardly costs memory. A file system that is full is left for the insert to find.

@@ -60,4 +60,27 @@ extension DiskStorage {
     }
     return names.filter { $0.hasPrefix(prefix) }
   }
+
+  func useMemory(_ prefix: String, makes: Bool) throws(SiltstoneError) -> (any FileLock)? {
+    let use = try withPlace(.system) { (place) throws(SiltstoneError) in
+      try MemoryUse.share(below: place, prefix + MemoryUse.suffix, makes: makes)
+    }
+    return use ?? nil
+  }
+
+  func reclaimMemory() {
+    _ = try? withPlace(.system) { (place) throws(SiltstoneError) in
+      for name in try list(below: place) {
+        guard let prefix = MemoryUse.prefix(ofLock: name), let lock = MemoryUse.alone(below: place, name) else {
+          continue
+        }
+        // The lock's file last: what is left when this process dies here is then found by the next one.
+        for name in try list(below: place) where name.hasPrefix(prefix) && UInt32(name.dropFirst(prefix.count)) != nil {
+          unlinkat(place, name, 0)
+        }
+        unlinkat(place, name, 0)
+        withExtendedLifetime(lock) {}
+      }
+    }
+  }
 }

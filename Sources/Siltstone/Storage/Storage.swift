@@ -52,6 +52,12 @@ protocol Storage: AnyObject, Sendable {
   func removeMemory(_ name: String) throws(SiltstoneError)
   /// All names that begin with `prefix`.
   func listMemory(prefix: String) throws(SiltstoneError) -> [String]
+  /// Says, for as long as the lock is held, that memory is in use whose names begin with `prefix`, so that
+  /// `reclaimMemory` leaves it alone. Nil if nobody says so (`makes` being for the first who does), or nobody can.
+  func useMemory(_ prefix: String, makes: Bool) throws(SiltstoneError) -> (any FileLock)?
+  /// Removes all memory that somebody has said to use, when nobody does any more: what databases left that nobody has
+  /// opened since they crashed, on this machine and by this user. As far as it can.
+  func reclaimMemory()
   /// Takes the lock on one byte of `name` (made, empty, if it is missing), or returns nil if another holds it. Liveness
   /// is such a lock, never a process id: the kernel drops it with its holder, whatever the holder died of.
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)?

@@ -102,6 +102,7 @@ struct MetricsReport {
       ("liveLogSegments", .integer(metrics.liveLogSegments)),
       ("stallNanoseconds", .integer(metrics.stallNanoseconds)),
       ("slowdownNanoseconds", .integer(metrics.slowdownNanoseconds)),
+      ("takeovers", .integer(metrics.takeovers)),
       ("blockCacheHits", .integer(metrics.blockCacheHits)),
       ("blockCacheMisses", .integer(metrics.blockCacheMisses)),
       ("blockCacheBytes", .integer(metrics.blockCacheBytes)),

@@ -8,8 +8,9 @@
   /// One process of many on one database, for the tests to start and to kill: `siltstone-peer DIRECTORY WHAT NUMBER`.
   ///
   /// A writer's batch number i sets `w/head/0` to `w/head/4` to i and adds `w/item/i`, and deletes the item of some
-  /// batches ago. What it was told to be done it notes in a file, in which readers look before they read: so they can
-  /// tell whether a read that began after an acknowledgement saw it.
+  /// batches ago. What it begins, and what it was told to be done, it notes in a file, and so do readers with what they
+  /// saw: so whoever reads can tell whether it saw what it had to, and nothing that was not yet written. Beside that
+  /// all write and read a few keys that they have in common (`Contention`).
   @main
   struct Peer {
     static func main() {
@@ -18,23 +19,34 @@
       _ = isStopping  // made before a signal looks for it
       signal(SIGTERM, Peer.stop)
       do {
-        var options = Options.forPeers
-        switch arguments[2] {
-        case "writer": options.sharing = number % 2 == 0 ? .processes : .guest
-        case "reader": options.sharing = .guest
-        default: break
-        }
-        let database = try Database.open(arguments[1], options: options)
-        let acknowledged = try Acknowledgements(arguments[1] + ".acks")
-        switch arguments[2] {
-        case "writer": try write(database, number, acknowledged)
-        case "reader": try read(database, number, acknowledged)
-        default: while !isStopping { usleep(1_000) }
-        }
-        try database.close()
+        let (directory, what) = (arguments[1], arguments[2])
+        let notes = try Notes(directory + ".acks")
+        let history = try History(directory + ".history-\(what)-\(number)")
+        let before = Leftovers.openFiles()
+        try run(directory, what, number, notes, history)
+        let left = Leftovers.openFiles().subtracting(before).union(Leftovers.mappings())
+        if !left.isEmpty { fail("\(what) \(number): left open: \(left.sorted())") }
       } catch {
         fail("\(arguments[2]) \(number): \(error)")
       }
+    }
+
+    private static func run(
+      _ directory: String, _ what: String, _ number: Int, _ notes: Notes, _ history: History
+    ) throws(SiltstoneError) {
+      var options = Options.forPeers
+      switch what {
+      case "writer": options.sharing = number % 2 == 0 ? .processes : .guest
+      case "reader": options.sharing = .guest
+      default: break
+      }
+      let database = try Database.open(directory, options: options)
+      switch what {
+      case "writer": try write(database, number, notes, Contention(database, number, history))
+      case "reader": try read(database, number, notes, Contention(database, number, history))
+      default: while !isStopping { usleep(1_000) }
+      }
+      try database.close()
     }
 
     private static let stopSign = Atomic<Bool>(false)
@@ -51,12 +63,14 @@
     // MARK: - Writing
 
     private static func write(
-      _ database: Database, _ writer: Int, _ acknowledged: Acknowledgements
+      _ database: Database, _ writer: Int, _ notes: Notes, _ contention: consuming Contention
     ) throws(SiltstoneError) {
       var number = try PeerData.count(database, writer)
-      if number < acknowledged[writer] { fail("writer \(writer): \(acknowledged[writer]) told, \(number) there") }
+      let told = notes[.acknowledged, writer]
+      if number < told { fail("writer \(writer): \(told) told, \(number) there") }
       var random = PeerRandom(UInt64(writer) &* 77 &+ UInt64(number) &+ UInt64(getpid()))
       while !isStopping {
+        if contention.isDue { try contention.write(&random) }
         number += 1
         var batch = WriteBatch()
         let large = random.next() % 64 == 0
@@ -66,27 +80,29 @@
         }
         try batch.put(PeerData.item(writer, number), "\(number) \(String(repeating: "y", count: 200))")
         if number > PeerData.kept { try batch.delete(PeerData.item(writer, number - PeerData.kept)) }
+        notes[.begun, writer] = number
         try database.write(batch, durability: random.next() % 16 == 0 ? .synced : .staged)
-        acknowledged[writer] = number
+        notes[.acknowledged, writer] = number
       }
     }
 
     // MARK: - Reading
 
     private static func read(
-      _ database: Database, _ number: Int, _ acknowledged: Acknowledgements
+      _ database: Database, _ number: Int, _ notes: Notes, _ contention: consuming Contention
     ) throws(SiltstoneError) {
-      var seen = [Int](repeating: 0, count: PeerData.writers)
-      var random = PeerRandom(UInt64(number))
+      var random = PeerRandom(UInt64(number) &+ UInt64(getpid()))
       while !isStopping {
+        if contention.isDue { try contention.read(&random) }
         let writer = Int(random.next() % UInt64(PeerData.writers))
-        let told = acknowledged[writer]
+        // A writer's numbers go up: to be linearizable is to lie between these.
+        let (told, seen) = (notes[.acknowledged, writer], notes[.seen, writer])
         let found = try PeerData.count(database, writer)
+        let begun = notes[.begun, writer]
+        notes.raise(.seen, writer, to: found)
         if found < told { fail("reader \(number): writer \(writer) was told \(told), a read after that sees \(found)") }
-        if found < seen[writer] {
-          fail("reader \(number): writer \(writer) went back from \(seen[writer]) to \(found)")
-        }
-        seen[writer] = found
+        if found < seen { fail("reader \(number): writer \(writer): \(seen) was seen before, and now \(found)") }
+        if found > begun { fail("reader \(number): writer \(writer) has begun \(begun), and \(found) is seen") }
         if random.next() % 8 == 0 {
           let snapshot = try database.snapshot()
           for problem in try PeerData.check(snapshot, writer) { fail("reader \(number): \(problem)") }
@@ -134,25 +150,6 @@
       }
       let expected = count == 0 ? [] : Array(max(1, count - kept + 1)...count)
       return items == expected ? [] : ["writer \(writer): at \(count) the items are \(items)"]
-    }
-  }
-
-  /// Numbers that processes share through a file: how many batches each writer was told to be done.
-  final class Acknowledgements {
-    private let words: UnsafeMutablePointer<UInt64>
-
-    init(_ path: String) throws(SiltstoneError) {
-      let file = open(path, O_RDWR | O_CREAT, 0o600)
-      guard file >= 0, ftruncate(file, 4096) == 0,
-        let base = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0), base != MAP_FAILED
-      else { throw SiltstoneError(.inputOutput, "no file for acknowledgements", errno: errno) }
-      close(file)
-      words = base.assumingMemoryBound(to: UInt64.self)
-    }
-
-    subscript(_ index: Int) -> Int {
-      get { Int(words[index]) }
-      set { words[index] = UInt64(newValue) }
     }
   }
 

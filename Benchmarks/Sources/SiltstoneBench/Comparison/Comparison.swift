@@ -82,22 +82,15 @@ struct Comparison {
     return result.operationsPerSecond / 2
   }
 
-  /// What a run may come to.
-  private enum Outcome {
-    case result(RunResult)
-    /// The engine cannot do this workload, or has failed at it, and says why.
-    case omission(String, isFailure: Bool)
-  }
-
   private func run(
     _ engine: EngineName, _ specification: RunSpecification, _ label: String
-  ) throws -> Outcome {
+  ) throws -> ChildRun.Outcome {
     var specification = specification
     specification.engine = engine.engine
     specification.directory = directory + "/\(engine.engine)-\(specification.workload)"
     defer { try? FileManager.default.removeItem(atPath: specification.directory) }
     progress.begin(label: "\(engine) \(label)", total: specification.operationCount)
-    let outcome = try follow(try ChildProcess(["run-one", try specification.json], executable: engine.executable))
+    let outcome = try ChildRun.run(specification, executable: engine.executable) { progress.update(done: $0) }
     guard case .result(var result) = outcome else {
       if case .omission(let reason, _) = outcome { progress.end(summary: reason) }
       return outcome
@@ -105,26 +98,6 @@ struct Comparison {
     progress.end(summary: Format.count(result.operationsPerSecond) + " operations/s")
     result.engine.name = engine.description
     return .result(result)
-  }
-
-  private func follow(_ child: ChildProcess) throws -> Outcome {
-    var outcome: Outcome?
-    while let line = child.receive() {
-      let parts = line.split(separator: " ", maxSplits: 1)
-      guard parts.count == 2 else { continue }
-      switch parts[0] {
-      case "progress": progress.update(done: UInt64(parts[1]) ?? 0)
-      case "omitted": outcome = .omission(String(parts[1]), isFailure: false)
-      case "result": outcome = .result(try JSONDecoder().decode(RunResult.self, from: Data(parts[1].utf8)))
-      default: break
-      }
-    }
-    // What went wrong stands on standard error, where the child has said it.
-    let ending = child.wait()
-    guard ending == .exit(EXIT_SUCCESS), let outcome else {
-      return .omission("failed: \(ending)", isFailure: true)
-    }
-    return outcome
   }
 }
 

@@ -74,6 +74,13 @@ enum Statistics {
     return high == low ? 0 : (high - low) / median(finite)
   }
 
+  /// The least value that so many percent of all do not exceed.
+  static func percentile(_ values: [Double], _ percent: Double) -> Double {
+    let sorted = values.filter(\.isFinite).sorted()
+    if sorted.isEmpty { return .nan }
+    return sorted[max(0, Int((Double(sorted.count) * percent / 100).rounded(.up)) - 1)]
+  }
+
   static func mean(_ values: [Double]) -> Double {
     let finite = values.filter(\.isFinite)
     return finite.isEmpty ? .nan : finite.reduce(0, +) / Double(finite.count)

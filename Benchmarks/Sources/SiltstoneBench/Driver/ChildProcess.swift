@@ -56,6 +56,9 @@ final class ChildProcess: @unchecked Sendable {
     }
   }
 
+  /// `kill -9`, at once; `wait` is still to come.
+  func kill() { Foundation.kill(process.processIdentifier, SIGKILL) }
+
   /// Closes its input and waits for its end.
   func wait() -> Ending {
     try? input.fileHandleForWriting.close()

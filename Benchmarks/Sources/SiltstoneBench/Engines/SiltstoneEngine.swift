@@ -20,6 +20,11 @@ final class SiltstoneEngine: KeyValueEngine {
     options.filterBitsPerKey = Double(specification.filterBitsPerKey)
     options.compactionThreads = specification.backgroundThreads
     options.durability = specification.durability == .staged ? .staged : .synced
+    switch specification.sharing {
+    case .guest: options.sharing = .guest
+    case .exclusive: options.sharing = .exclusive
+    case nil: break
+    }
     database = try Database.open(directory, options: options)
   }
 
@@ -40,6 +45,7 @@ final class SiltstoneEngine: KeyValueEngine {
       .init("block size", "\(defaults.blockBytes >> 10) KiB"),
       .init("compaction threads", "\(specification.backgroundThreads)"),
       .init("durability", "\(specification.durability.rawValue)"),
+      .init("sharing", specification.sharing?.rawValue ?? "with other processes"),
       .init(
         "I/O",
         "\(database.metrics.usesIOURing ? "io_uring" : "plain"), "
@@ -68,6 +74,7 @@ final class SiltstoneEngine: KeyValueEngine {
       "slowdownSeconds": Double(metrics.slowdownNanoseconds) / 1e9,
       "runs": Double(metrics.runCount),
       "memoryBytes": Double(metrics.memoryBytes),
+      "takeovers": Double(metrics.takeovers),
     ]
   }
 

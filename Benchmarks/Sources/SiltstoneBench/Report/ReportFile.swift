@@ -5,14 +5,16 @@ extension ComparisonReport {
   /// Numbers that JSON cannot write, by the names under which they are read back.
   private static let nonFinite = (positive: "inf", negative: "-inf", nan: "nan")
 
-  func json() throws -> Data {
+  /// As every report is written.
+  static var encoder: JSONEncoder {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let names = ComparisonReport.nonFinite
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: names.positive, negativeInfinity: names.negative, nan: names.nan)
-    return try encoder.encode(self)
+      positiveInfinity: nonFinite.positive, negativeInfinity: nonFinite.negative, nan: nonFinite.nan)
+    return encoder
   }
+
+  func json() throws -> Data { try ComparisonReport.encoder.encode(self) }
 
   init(json: Data) throws {
     let decoder = JSONDecoder()
