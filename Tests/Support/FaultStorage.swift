@@ -26,6 +26,8 @@ final class FaultStorage: Storage {
   private let state = Mutex(State())
   /// Called before memory is opened that another has made.
   let beforeOpeningMemory = Mutex<(@Sendable () throws(SiltstoneError) -> Void)?>(nil)
+  /// Called before a file is opened.
+  let beforeOpening = Mutex<(@Sendable (String) throws(SiltstoneError) -> Void)?>(nil)
   /// Called before somebody asks whether a byte is locked.
   let beforeLook = Mutex<(@Sendable (UInt64) throws(SiltstoneError) -> Void)?>(nil)
 
@@ -69,6 +71,7 @@ final class FaultStorage: Storage {
   }
 
   func open(_ name: String, _ access: FileAccess) throws(SiltstoneError) -> any StorageFile {
+    if let body = beforeOpening.withLock({ $0 }) { try body(name) }
     switch access {
     case .create, .createBuffered: try check(.create, name, growing: true)
     default: break
@@ -94,6 +97,9 @@ final class FaultStorage: Storage {
   }
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
     try below.tryLock(name, byte: byte)
+  }
+  func trySharedLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
+    try below.trySharedLock(name, byte: byte)
   }
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
     if let body = beforeLook.withLock({ $0 }) { try body(byte) }
