@@ -26,6 +26,7 @@ import Testing
     var random = SeededGenerator(seed: seed)
     var disk = CrashDisk()
     var counts = [Int](repeating: 0, count: CrashWorkload.writers)
+    var frozen: FrozenView?
     for round in 0..<rounds {
       let engine = try Engine.open("", .small(), on: disk)
       let promises = CrashWorkload.Promises()
@@ -48,10 +49,15 @@ import Testing
       #expect(stop.wait(), "writers hang")
       #expect(threads.count == CrashWorkload.writers && stop.errors.isEmpty, "\(stop.errors)")
       try engine.close()
+      // Opened for reading before this life began, and whatever has been done since.
+      try frozen?.expectUnchanged("seed \(seed), round \(round)")
+      try frozen?.engine.close()
 
+      frozen = try FrozenView(of: survivor, "seed \(seed), round \(round)")
       let recovered = try Engine.open("", .small(), on: survivor)
       let state = try CrashWorkload.check(recovered, atLeast: promised)
       #expect(state.problems.isEmpty, "seed \(seed), round \(round): \(state.problems)")
+      #expect(try FrozenView.contents(recovered) == frozen?.contents, "seed \(seed), round \(round)")
       // Nothing was written since, so to die once more right here must change nothing.
       let again = try Engine.open("", .small(), on: survivor.crashed(.process))
       let same = try CrashWorkload.check(again, atLeast: state.counts)
@@ -61,7 +67,37 @@ import Testing
       counts = state.counts
       disk = survivor
     }
+    try frozen?.expectUnchanged("seed \(seed), at the end")
     #expect(counts.reduce(0, +) > 20)
+  }
+
+  /// A database that nobody has open, opened for reading only; and nothing of it may change by that.
+  struct FrozenView {
+    let engine: Engine
+    let contents: [[UInt8]]
+
+    init(of disk: CrashDisk, _ place: String) throws {
+      let before = disk.backup()
+      var options = Options.small()
+      options.sharing = .readOnly
+      engine = try Engine.open("", options, on: disk)
+      contents = try Self.contents(engine)
+      let report = try engine.verify { _ in }
+      #expect(report.problems.isEmpty, "\(place): \(report.problems)")
+      #expect(disk.backup() == before, "\(place)")
+    }
+
+    func expectUnchanged(_ place: String) throws { #expect(try Self.contents(engine) == contents, "\(place)") }
+
+    /// Keys and values, in turn.
+    static func contents(_ engine: Engine) throws -> [[UInt8]] {
+      var contents: [[UInt8]] = []
+      try engine.scan(KeyRange.all, at: nil, reverse: false) { (key, value) throws(SiltstoneError) in
+        contents += [ByteView(key).copied(), ByteView(value).copied()]
+        return true
+      }
+      return contents
+    }
   }
 
   /// Recovery itself dies, at moments that its own flushes give it.

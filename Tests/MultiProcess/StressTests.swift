@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized) struct StressTests {
   static let seconds = ProcessInfo.processInfo.environment["SILTSTONE_STRESS_SECONDS"].flatMap { Double($0) } ?? 5
   static let everybody =
-    (0..<4).map { "writer \($0)" } + (0..<4).map { "reader \($0)" } + ["maintainer 0"]
+    (0..<4).map { "writer \($0)" } + (0..<4).map { "reader \($0)" } + ["maintainer 0", "observer 0"]
 
   @Test func nothingIsLostWhoeverIsKilled() throws {
     let peers = try Peers()

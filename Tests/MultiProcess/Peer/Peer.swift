@@ -24,8 +24,9 @@
         case "reader": options.sharing = .guest
         default: break
         }
-        let database = try Database.open(arguments[1], options: options)
         let acknowledged = try Acknowledgements(arguments[1] + ".acks")
+        if arguments[2] == "observer" { return try observe(arguments[1], number, acknowledged) }
+        let database = try Database.open(arguments[1], options: options)
         switch arguments[2] {
         case "writer": try write(database, number, acknowledged)
         case "reader": try read(database, number, acknowledged)
@@ -96,6 +97,36 @@
           }
           snapshot.close()
         }
+      }
+    }
+  }
+
+  extension Peer {
+    /// Opens for reading only, again and again, beside whoever writes or after whoever did.
+    private static func observe(
+      _ directory: String, _ number: Int, _ acknowledged: Acknowledgements
+    ) throws(SiltstoneError) {
+      var seen = [Int](repeating: 0, count: PeerData.writers)
+      var options = Options.forPeers
+      options.sharing = .readOnly
+      while !isStopping {
+        let told = (0..<PeerData.writers).map { acknowledged[$0] }
+        if told.allSatisfy({ $0 == 0 }) {
+          usleep(1_000)  // the database may not be there yet
+          continue
+        }
+        let database = try Database.open(directory, options: options)
+        let snapshot = try database.snapshot()
+        for writer in 0..<PeerData.writers {
+          let found = try PeerData.count(database, writer)
+          if found < max(told[writer], seen[writer]) {
+            fail("observer \(number): writer \(writer) was told \(told[writer]), \(seen[writer]) seen; now \(found)")
+          }
+          seen[writer] = found
+          for problem in try PeerData.check(snapshot, writer) { fail("observer \(number): \(problem)") }
+        }
+        snapshot.close()
+        try database.close()
       }
     }
   }
