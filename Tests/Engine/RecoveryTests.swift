@@ -53,11 +53,12 @@ import Testing
       try frozen?.expectUnchanged("seed \(seed), round \(round)")
       try frozen?.engine.close()
 
-      frozen = try FrozenView(of: survivor, "seed \(seed), round \(round)")
+      let view = try FrozenView(of: survivor, "seed \(seed), round \(round)")
+      frozen = view
       let recovered = try Engine.open("", .small(), on: survivor)
       let state = try CrashWorkload.check(recovered, atLeast: promised)
       #expect(state.problems.isEmpty, "seed \(seed), round \(round): \(state.problems)")
-      #expect(try FrozenView.contents(recovered) == frozen?.contents, "seed \(seed), round \(round)")
+      try view.expectSame(as: recovered, "seed \(seed), round \(round)")
       // Nothing was written since, so to die once more right here must change nothing.
       let again = try Engine.open("", .small(), on: survivor.crashed(.process))
       let same = try CrashWorkload.check(again, atLeast: state.counts)
@@ -69,35 +70,6 @@ import Testing
     }
     try frozen?.expectUnchanged("seed \(seed), at the end")
     #expect(counts.reduce(0, +) > 20)
-  }
-
-  /// A database that nobody has open, opened for reading only; and nothing of it may change by that.
-  struct FrozenView {
-    let engine: Engine
-    let contents: [[UInt8]]
-
-    init(of disk: CrashDisk, _ place: String) throws {
-      let before = disk.backup()
-      var options = Options.small()
-      options.sharing = .readOnly
-      engine = try Engine.open("", options, on: disk)
-      contents = try Self.contents(engine)
-      let report = try engine.verify { _ in }
-      #expect(report.problems.isEmpty, "\(place): \(report.problems)")
-      #expect(disk.backup() == before, "\(place)")
-    }
-
-    func expectUnchanged(_ place: String) throws { #expect(try Self.contents(engine) == contents, "\(place)") }
-
-    /// Keys and values, in turn.
-    static func contents(_ engine: Engine) throws -> [[UInt8]] {
-      var contents: [[UInt8]] = []
-      try engine.scan(KeyRange.all, at: nil, reverse: false) { (key, value) throws(SiltstoneError) in
-        contents += [ByteView(key).copied(), ByteView(value).copied()]
-        return true
-      }
-      return contents
-    }
   }
 
   /// Recovery itself dies, at moments that its own flushes give it.
@@ -112,6 +84,8 @@ import Testing
     for _ in 0..<12 {
       let storage = FaultStorage(left)
       let after = Int.random(in: 0..<60, using: &random)
+      let view = try FrozenView(of: left, "before \(after) writes")
+      #expect(try view.engine.text(CrashWorkload.head(0, 0))?.hasPrefix("400 ") == true, "before \(after) writes")
       storage.inject(
         .init(call: .write, nameSuffix: "", after: after, isSticky: true, error: FaultStorage.ioError("x")))
       if let opened = try? Engine.open("", .small(), on: storage) {
@@ -123,7 +97,9 @@ import Testing
         left = left.crashed(.process)
       }
     }
+    let view = try FrozenView(of: left, "at the end")
     let recovered = try Engine.open("", .small(), on: left)
+    try view.expectSame(as: recovered, "at the end")
     let state = try CrashWorkload.check(recovered, atLeast: [400, 0, 0])
     #expect(state.problems.isEmpty, "\(state.problems)")
     for number in 401...500 { try CrashWorkload.commit(recovered, 0, number, &random, .synced) }
@@ -205,7 +181,9 @@ import Testing
           }, journal: { $0 }))
       var next = lost
       for life in 2...5 {
+        let view = try FrozenView(of: left, "life \(life)")
         let recovered = try Engine.open("", Self.roomy, on: left)
+        try view.expectSame(as: recovered, "life \(life)")
         #expect(recovered.shared.reserved == UInt64(next) * 1_024, "life \(life)")
         for number in 1..<count {
           let found = try recovered.text(key(number))
@@ -238,7 +216,9 @@ import Testing
               guard let number = LogSegment.number(fromFileName: name) else { return 0 }
               return Int(number) * 65_536 + sector * 512 - LogSegment.headerBytes < limit ? versions : 0
             }, journal: { $0 }))
+        let view = try FrozenView(of: left, "cut at \(cut)")
         let recovered = try Engine.open("", .small(), on: left)
+        try view.expectSame(as: recovered, "cut at \(cut)")
         #expect(try recovered.text("before") != nil)
         #expect(try recovered.text("large") == nil)
         try recovered.put("after", "2", .staged)
