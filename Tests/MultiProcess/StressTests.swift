@@ -33,4 +33,23 @@ import Testing
     peers.stop()
     try peers.check()
   }
+
+  /// One writer, killed and restarted without end: who opens for reading meets it at work, at recovery, and dead.
+  @Test func observersSeeNothingHalf() throws {
+    let peers = try Peers()
+    var dice = ToolDice(UInt64(Date().timeIntervalSince1970))
+    for name in ["observer 0", "observer 1", "writer 0"] { try peers.start(name) }
+    let end = Date().addingTimeInterval(Self.seconds / 2)
+    while Date() < end {
+      usleep(UInt32.random(in: 5_000...120_000, using: &dice))
+      peers.kill("writer 0")
+      usleep(UInt32.random(in: 0...30_000, using: &dice))
+      try peers.start("writer 0")
+      for name in peers.names where peers.hasEnded(name) { Issue.record("\(name) has ended: \(peers.complaints)") }
+      if !peers.complaints.isEmpty { break }
+    }
+    #expect(try peers.acknowledged()[0] > 50)
+    peers.stop()
+    try peers.check()
+  }
 }
