@@ -30,15 +30,15 @@ long csup_write_dsync(int file, const void *bytes, size_t length, uint64_t offse
   return pwritev2(file, &piece, 1, (off_t)offset, RWF_DSYNC);
 }
 
-int csup_lock_byte(int file, uint64_t byte) {
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
+int csup_lock_byte(int file, uint64_t byte, bool shared) {
+  struct flock lock = {
+      .l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
   if (fcntl(file, F_OFD_SETLK, &lock) == 0) return 0;
   return errno == EAGAIN || errno == EACCES ? 1 : -1;
 }
 
-int csup_read_lock_byte(int file, uint64_t byte, bool locked) {
-  struct flock lock = {
-      .l_type = locked ? F_RDLCK : F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
+int csup_unlock_byte(int file, uint64_t byte) {
+  struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
   return fcntl(file, F_OFD_SETLK, &lock);
 }
 
@@ -85,7 +85,8 @@ int csup_open_private(int directory, const char *name, bool writable) {
   if (private_count == MAX_PRIVATE) {
     errno = EMFILE;
   } else {
-    file = openat(directory, name, (writable ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, (mode_t)0600);
+    file = openat(directory, name, (writable ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW,
+                  (mode_t)0600);
     if (file >= 0) private_files[private_count++] = file;
   }
   int number = errno;

@@ -13,14 +13,15 @@ extern const int csup_o_direct;
 /* Writes at `offset` with RWF_DSYNC. As pwrite; -1 with EOPNOTSUPP where the flag is not supported. */
 long csup_write_dsync(int file, const void *bytes, size_t length, uint64_t offset);
 
-/* Takes the open-file-description lock on one byte, exclusively, without waiting. 0: taken; 1: another description
- * holds it; -1: errno. The lock belongs to the descriptor and ends with it - not, as a process's lock does, when any
- * code of the process closes any descriptor of the file. But a child of fork shares the description, and would keep
- * the lock alive after its parent: use a private descriptor. */
-int csup_lock_byte(int file, uint64_t byte);
+/* Takes the open-file-description lock on one byte, exclusively or, for which a descriptor to read suffices, shared,
+ * without waiting. 0: taken; 1: another description holds one that this does not go beside; -1: errno. The lock belongs
+ * to the descriptor and ends with it - not, as a process's lock does, when any code of the process closes any
+ * descriptor of the file. But a child of fork shares the description, and would keep the lock alive after its parent:
+ * use a private descriptor. */
+int csup_lock_byte(int file, uint64_t byte, bool shared);
+/* Gives a lock on one byte back. 0, or -1 with errno set. */
+int csup_unlock_byte(int file, uint64_t byte);
 
-/* Takes or gives back a shared lock on one byte, for which a descriptor to read suffices. 0, or -1 with errno set. */
-int csup_read_lock_byte(int file, uint64_t byte, bool locked);
 /* Finds a lock of another description on bytes begin..<end, not always the first. 1, with its first and last byte;
  * 0 if there is none; -1 with errno set. */
 int csup_find_lock(int file, uint64_t begin, uint64_t end, uint64_t *first, uint64_t *last);

@@ -26,18 +26,22 @@ struct Tool {
   }()
 
   /// Runs the tool to its end.
-  static func run(_ arguments: [String], input: [UInt8]? = nil) throws -> Outcome {
-    try run(raw: arguments.map { Array($0.utf8) }, input: input)
+  static func run(
+    _ arguments: [String], input: [UInt8]? = nil, through command: [String] = []
+  ) throws -> Outcome {
+    try run(raw: arguments.map { Array($0.utf8) }, input: input, through: command)
   }
 
-  /// The same, with arguments that need not be text.
-  static func run(raw arguments: [[UInt8]], input: [UInt8]? = nil) throws -> Outcome {
+  /// The same, with arguments that need not be text. With `command`, a program and its arguments, that starts it.
+  static func run(
+    raw arguments: [[UInt8]], input: [UInt8]? = nil, through command: [String] = []
+  ) throws -> Outcome {
     let workspace = try ToolWorkspace()
     if let input { try workspace.write(input, to: "input") }
     let running = try RunningTool(
       arguments, input: input == nil ? "/dev/null" : workspace.path("input"),
       output: workspace.path("output"),
-      errors: workspace.path("errors"))
+      errors: workspace.path("errors"), through: command)
     let status = running.wait()
     return Outcome(
       status: status, output: try workspace.read("output"),
@@ -76,7 +80,9 @@ final class RunningTool {
   private var status: Int32?
 
   /// Standard streams are files, so that neither side ever waits for the other.
-  init(_ arguments: [[UInt8]], input: String, output: String, errors: String) throws {
+  init(
+    _ arguments: [[UInt8]], input: String, output: String, errors: String, through command: [String] = []
+  ) throws {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -84,14 +90,15 @@ final class RunningTool {
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input, O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, creating, 0o600)
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, creating, 0o600)
-    var pointers = ([Array(Tool.path.utf8)] + arguments).map { argument in
+    var pointers = (command.map { Array($0.utf8) } + [Array(Tool.path.utf8)] + arguments).map { argument in
       strdup(argument.map(CChar.init(bitPattern:)) + [0])
     }
     pointers.append(nil)
     defer { for pointer in pointers { free(pointer) } }
     var process = pid_t()
-    let result = posix_spawn(&process, Tool.path, &actions, nil, pointers, environ)
-    try #require(result == 0, "\(Tool.path): \(String(cString: strerror(result)))")
+    let program = command.first ?? Tool.path
+    let result = posix_spawn(&process, program, &actions, nil, pointers, environ)
+    try #require(result == 0, "\(program): \(String(cString: strerror(result)))")
     self.process = process
   }
 

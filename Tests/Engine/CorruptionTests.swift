@@ -54,10 +54,22 @@ import Testing
 
     enum Outcome { case right, refused(SiltstoneError), wrong(String) }
 
-    /// Opens it as it is and reads it all, by lookups and by a scan.
+    /// Opens it as it is and reads it all, by lookups and by a scan: for reading only, and then as one that recovers it.
+    /// Both must come to the same, and the first must change nothing.
     func read() -> Outcome {
+      let before = disk.backup()
+      let readOnly = read(.readOnly)
+      if disk.backup() != before { Issue.record("read-only opening has changed something: \(readOnly)") }
+      let outcome = read(.processes)
+      if "\(readOnly)" != "\(outcome)" { Issue.record("\(outcome), but for reading only \(readOnly)") }
+      return outcome
+    }
+
+    private func read(_ sharing: Options.Sharing) -> Outcome {
       do throws(SiltstoneError) {
-        let engine = try Engine.open("", Specimen.options, on: disk)
+        var options = Specimen.options
+        options.sharing = sharing
+        let engine = try Engine.open("", options, on: disk)
         defer { try? engine.close() }
         var seen: [String: String] = [:]
         try engine.scan(.all, at: nil, reverse: false) { (key, value) throws(SiltstoneError) in
@@ -222,7 +234,11 @@ import Testing
     try engine.close()
     let current = disk.contents(CurrentFile.name)
     disk.setContents(CurrentFile.name, nil)
-    #expect { try Engine.open("", .small(), on: disk) } throws: { ($0 as? SiltstoneError)?.code == .missingFile }
+    for sharing in [Options.Sharing.processes, .readOnly] {
+      var options = Options.small()
+      options.sharing = sharing
+      #expect { try Engine.open("", options, on: disk) } throws: { ($0 as? SiltstoneError)?.code == .missingFile }
+    }
     disk.setContents(CurrentFile.name, current)
     let again = try Engine.open("", .small(), on: disk)
     #expect(try again.text("a") == "1")

@@ -241,13 +241,17 @@ final class CrashDisk: Storage {
     return taken ? CrashLock(guarded, byte) : nil
   }
 
+  /// One at a time is enough here.
+  func trySharedLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
+    try tryLock(name, byte: byte)
+  }
+
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
     guarded.withLock { $0.locked.contains(byte) }
   }
 
-  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks {
-    throw SiltstoneError(.invalidArgument, "nobody only reads here", file: name)
-  }
+  /// Nobody looks for any.
+  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks { CrashMarks() }
   func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] { [] }
 
   func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
@@ -308,6 +312,10 @@ private final class CrashLock: FileLock {
   }
 
   deinit { guarded.withLock { state in _ = state.locked.remove(byte) } }
+}
+
+private final class CrashMarks: FileMarks {
+  func set(_ byte: UInt64, _ isSet: Bool) throws(SiltstoneError) {}
 }
 
 /// An open file of a `CrashDisk`.

@@ -208,7 +208,9 @@ import Testing
       let storage = FaultStorage(disk)
       storage.inject(.init(call: call, nameSuffix: "", after: index, isSticky: false, error: FaultStorage.ioError("?")))
       let acknowledged = Self.shortLife(storage)
+      let view = try FrozenView(of: disk, "\(call) \(index)")
       let engine = try Engine.open("", .small(), on: disk)
+      try view.expectSame(as: engine, "\(call) \(index)")
       for (key, value) in acknowledged { #expect(try engine.text(key) == value, "\(call) \(index): \(key)") }
       let problems = try engine.verify { _ in }.problems
       #expect(problems.isEmpty, "\(call) \(index): \(problems)")
@@ -218,6 +220,21 @@ import Testing
       index += index < 20 ? 1 : 11
     }
     #expect(index > 0)
+  }
+
+  /// A log that only fits into tables can be read where there is no space for them.
+  @Test func aFullDiskKeepsNobodyFromReading() throws {
+    let disk = CrashDisk()
+    let writer = try Engine.open("", Self.options { $0.memtableBytes = 1 << 20 }, on: disk)
+    for number in 0..<400 { try writer.put("key\(number)", String(repeating: "v", count: 1_000)) }
+    let left = disk.crashed(.process)
+    try writer.close()
+    let storage = FaultStorage(left)
+    storage.diskIsFull = true
+    #expect(Self.code { () throws(SiltstoneError) in _ = try Engine.open("", .small(), on: storage) } == .diskFull)
+    let reader = try Engine.open("", Self.options { $0.sharing = .readOnly }, on: storage)
+    for number in 0..<400 { #expect(try reader.text("key\(number)")?.count == 1_000) }
+    try reader.close()
   }
 
   /// Writes, flushes, compacts, closes and opens again, whatever fails, and returns what was acknowledged.

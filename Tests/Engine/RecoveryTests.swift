@@ -26,6 +26,7 @@ import Testing
     var random = SeededGenerator(seed: seed)
     var disk = CrashDisk()
     var counts = [Int](repeating: 0, count: CrashWorkload.writers)
+    var frozen: FrozenView?
     for round in 0..<rounds {
       let engine = try Engine.open("", .small(), on: disk)
       let promises = CrashWorkload.Promises()
@@ -48,10 +49,16 @@ import Testing
       #expect(stop.wait(), "writers hang")
       #expect(threads.count == CrashWorkload.writers && stop.errors.isEmpty, "\(stop.errors)")
       try engine.close()
+      // Opened for reading before this life began, and whatever has been done since.
+      try frozen?.expectUnchanged("seed \(seed), round \(round)")
+      try frozen?.engine.close()
 
+      let view = try FrozenView(of: survivor, "seed \(seed), round \(round)")
+      frozen = view
       let recovered = try Engine.open("", .small(), on: survivor)
       let state = try CrashWorkload.check(recovered, atLeast: promised)
       #expect(state.problems.isEmpty, "seed \(seed), round \(round): \(state.problems)")
+      try view.expectSame(as: recovered, "seed \(seed), round \(round)")
       // Nothing was written since, so to die once more right here must change nothing.
       let again = try Engine.open("", .small(), on: survivor.crashed(.process))
       let same = try CrashWorkload.check(again, atLeast: state.counts)
@@ -61,6 +68,7 @@ import Testing
       counts = state.counts
       disk = survivor
     }
+    try frozen?.expectUnchanged("seed \(seed), at the end")
     #expect(counts.reduce(0, +) > 20)
   }
 
@@ -76,6 +84,8 @@ import Testing
     for _ in 0..<12 {
       let storage = FaultStorage(left)
       let after = Int.random(in: 0..<60, using: &random)
+      let view = try FrozenView(of: left, "before \(after) writes")
+      #expect(try view.engine.text(CrashWorkload.head(0, 0))?.hasPrefix("400 ") == true, "before \(after) writes")
       storage.inject(
         .init(call: .write, nameSuffix: "", after: after, isSticky: true, error: FaultStorage.ioError("x")))
       if let opened = try? Engine.open("", .small(), on: storage) {
@@ -87,7 +97,9 @@ import Testing
         left = left.crashed(.process)
       }
     }
+    let view = try FrozenView(of: left, "at the end")
     let recovered = try Engine.open("", .small(), on: left)
+    try view.expectSame(as: recovered, "at the end")
     let state = try CrashWorkload.check(recovered, atLeast: [400, 0, 0])
     #expect(state.problems.isEmpty, "\(state.problems)")
     for number in 401...500 { try CrashWorkload.commit(recovered, 0, number, &random, .synced) }
@@ -169,7 +181,9 @@ import Testing
           }, journal: { $0 }))
       var next = lost
       for life in 2...5 {
+        let view = try FrozenView(of: left, "life \(life)")
         let recovered = try Engine.open("", Self.roomy, on: left)
+        try view.expectSame(as: recovered, "life \(life)")
         #expect(recovered.shared.reserved == UInt64(next) * 1_024, "life \(life)")
         for number in 1..<count {
           let found = try recovered.text(key(number))
@@ -202,7 +216,9 @@ import Testing
               guard let number = LogSegment.number(fromFileName: name) else { return 0 }
               return Int(number) * 65_536 + sector * 512 - LogSegment.headerBytes < limit ? versions : 0
             }, journal: { $0 }))
+        let view = try FrozenView(of: left, "cut at \(cut)")
         let recovered = try Engine.open("", .small(), on: left)
+        try view.expectSame(as: recovered, "cut at \(cut)")
         #expect(try recovered.text("before") != nil)
         #expect(try recovered.text("large") == nil)
         try recovered.put("after", "2", .staged)

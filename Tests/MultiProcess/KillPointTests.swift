@@ -59,6 +59,28 @@ import Testing
     try peers.check()
   }
 
+  /// Who opens for reading only what the dead one left sees what recovery is going to show, and leaves no trace.
+  @Test(arguments: KillPoint.allCases.filter { $0 != .joined })
+  func whoOnlyReadsSeesTheSame(_ point: KillPoint) throws {
+    let peers = try Peers()
+    var dice = ToolDice(UInt64(KillPoint.allCases.firstIndex(of: point) ?? 0))
+    for _ in 0..<Self.rounds {
+      let count = Self.isRare.contains(point) ? 1 : Int.random(in: 1...400, using: &dice)
+      try die("writer 2", at: "\(point.rawValue):\(count)", peers)
+      let promised = try peers.acknowledged()[2]
+      let before = try FrozenTests.fingerprint(peers.workspace.database)
+      let reader = try Database.open(peers.workspace.database, options: ReadOnlyTests.readOnly)
+      let seen = try FrozenTests.contents(reader)
+      try reader.close()
+      #expect((seen["2/head/0"].flatMap { Int($0.prefix { $0 != " " }) } ?? 0) >= promised)
+      #expect(try FrozenTests.fingerprint(peers.workspace.database) == before)
+      let writer = try Database.open(peers.workspace.database, options: .small())
+      #expect(try FrozenTests.contents(writer) == seen)
+      try writer.close()
+    }
+    try peers.check()
+  }
+
   /// Places that are not reached often, or only by the holder of a role.
   static let isRare: Set<KillPoint> = [
     .joined, .slotTaken, .manifestReplaced, .arenaFileMade, .segmentPrepared, .arenaClaimed, .arenaMade,

@@ -123,11 +123,9 @@ import Testing
     try writer.close()
   }
 
-  @Test func withoutAWriterItIsRefused() throws {
+  @Test func itIsRefusedWhereThereIsNothingAndBesideOneThatIsAlone() throws {
     #expect(code { _ = try Database.open(directory.path, options: Self.readOnly) } == .notADatabase)
     #expect(try DiskStorage(path: directory.path, create: false).list().isEmpty)
-    try Database.open(directory.path, options: .small()).close()
-    #expect(code { _ = try Database.open(directory.path, options: Self.readOnly) } == .readOnly)
     var exclusive = Options.small()
     exclusive.sharing = .exclusive
     let alone = try Database.open(directory.path, options: exclusive)

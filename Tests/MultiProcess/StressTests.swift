@@ -18,10 +18,29 @@ import Testing
     try peers.check()
     peers.workspace.isKept = peers.workspace.isKept && !peers.complaints.isEmpty
   }
+
+  /// One writer, killed and restarted without end: who opens for reading meets it at work, at recovery, and dead.
+  @Test func observersSeeNothingHalf() throws {
+    let peers = try Peers()
+    var dice = ToolDice(UInt64(Date().timeIntervalSince1970))
+    for name in ["observer 0", "observer 1", "writer 0"] { try peers.start(name) }
+    let end = Date().addingTimeInterval(Self.seconds / 2)
+    while Date() < end {
+      usleep(UInt32.random(in: 5_000...120_000, using: &dice))
+      peers.kill("writer 0")
+      usleep(UInt32.random(in: 0...30_000, using: &dice))
+      try peers.start("writer 0")
+      for name in peers.names where peers.hasEnded(name) { Issue.record("\(name) has ended: \(peers.complaints)") }
+      if !peers.complaints.isEmpty { break }
+    }
+    #expect(try peers.acknowledged()[0] > 50)
+    peers.stop()
+    try peers.check()
+  }
 }
 
-/// Four writers, four readers, one that does the upkeep; and a witness, a reader that is hardly ever killed, but now
-/// and then stopped for seconds.
+/// Four writers, four readers, one that does the upkeep, one that opens for reading only, again and again; and a witness,
+/// a reader that is hardly ever killed, but now and then stopped for seconds.
 private final class Chaos {
   let peers: Peers
   private(set) var kills = 0
@@ -34,7 +53,8 @@ private final class Chaos {
   private var counts: [String: Int] = [:]
 
   private static let witness = "reader 4"
-  private static let victims = (0..<4).map { "writer \($0)" } + (0..<4).map { "reader \($0)" } + ["maintainer 0"]
+  private static let victims =
+    (0..<4).map { "writer \($0)" } + (0..<4).map { "reader \($0)" } + ["maintainer 0", "observer 0"]
   private static let everybody = victims + [witness]
 
   init(seed: UInt64) throws {

@@ -137,6 +137,7 @@ import Testing
     wait("the writer goes on") { (try? peers.acknowledged()[0]) ?? 0 > before + 50 }
     #expect(try reader.get("0/head/0") != nil)
     try reader.close()
+    #expect(try Tool.succeed(["get", peers.workspace.database, "0/head/1"]).text.isEmpty == false)
     // When it is gone, it is anybody's again.
     peers.kill("writer 0")
     wait("the child ends") {

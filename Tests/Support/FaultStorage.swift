@@ -28,6 +28,8 @@ final class FaultStorage: Storage {
   let beforeOpeningMemory = Mutex<(@Sendable () throws(SiltstoneError) -> Void)?>(nil)
   /// Called before somebody says that memory is in use.
   let beforeUsingMemory = Mutex<(@Sendable () -> Void)?>(nil)
+  /// Called before a file is opened.
+  let beforeOpening = Mutex<(@Sendable (String) throws(SiltstoneError) -> Void)?>(nil)
   /// Called before somebody asks whether a byte is locked.
   let beforeLook = Mutex<(@Sendable (UInt64) throws(SiltstoneError) -> Void)?>(nil)
 
@@ -71,6 +73,7 @@ final class FaultStorage: Storage {
   }
 
   func open(_ name: String, _ access: FileAccess) throws(SiltstoneError) -> any StorageFile {
+    if let body = beforeOpening.withLock({ $0 }) { try body(name) }
     switch access {
     case .create, .createBuffered: try check(.create, name, growing: true)
     default: break
@@ -96,6 +99,9 @@ final class FaultStorage: Storage {
   }
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
     try below.tryLock(name, byte: byte)
+  }
+  func trySharedLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
+    try below.trySharedLock(name, byte: byte)
   }
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
     if let body = beforeLook.withLock({ $0 }) { try body(byte) }

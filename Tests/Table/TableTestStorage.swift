@@ -54,6 +54,7 @@ final class TableTestStorage: Storage {
   func removeMemory(_ name: String) throws(SiltstoneError) {}
   func listMemory(prefix: String) throws(SiltstoneError) -> [String] { [] }
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? { nil }
+  func trySharedLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? { nil }
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool { false }
   func syncDirectory() throws(SiltstoneError) {}
   func useMemory(_ prefix: String, makes: Bool) throws(SiltstoneError) -> (any FileLock)? { nil }

@@ -14,9 +14,11 @@ public struct Options: Sendable {
     /// As `processes`, but this one leaves the upkeep to others: for a producer that must not be disturbed, or will not
     /// stay. It flushes only while nobody else is there to do it.
     public static let guest = Sharing(kind: .guest)
-    /// This process only reads. It maps shared memory read-only and needs no permission to write; what it pins it marks
-    /// with locks. Some process must have the database open for writing when it is opened; should all of them end,
-    /// this one goes on reading what there was, and follows the next. Writing throws `.readOnly`.
+    /// This process only reads: it needs no permission to write, and changes nothing. Beside processes that write it
+    /// sees what they write; should all of them end, it goes on reading what there was, and follows the next. If nobody
+    /// has the database open when it is opened, it sees what recovery would show, in memory of its own, and stays with
+    /// that, whoever comes later: for backups, read-only file systems, and a look at what a crash has left. Writing
+    /// throws `.readOnly`.
     public static let readOnly = Sharing(kind: .readOnly)
     /// This process alone. Opening fails while others have the database open, and others' opening fails meanwhile.
     public static let exclusive = Sharing(kind: .exclusive)

@@ -102,20 +102,23 @@ struct LogRecovery {
   /// the log ends, since the next drain writes that block again.
   private func settleTail(_ end: LogPosition) throws(SiltstoneError) {
     let number = end / segmentBytes
+    let name = LogSegment.fileName(number)
+    let isThere = try storage.exists(name)
+    let sizeBytes = isThere ? try storage.open(name, .read).sizeBytes() : 0
+    let isWhole = sizeBytes == UInt64(LogSegment.headerBytes) + segmentBytes
+    if isThere, !isWhole, end % segmentBytes != 0 {
+      throw .corrupt("the log segment is shorter than it was made", file: name)
+    }
+    // Who only reads leaves that to the next who writes.
+    if shared.isPrivate { return }
     for name in try storage.list() {
       if let other = LogSegment.number(fromFileName: name), other > number { try storage.remove(name) }
     }
     try storage.syncDirectory()
-    let name = LogSegment.fileName(number)
-    if try storage.exists(name) {
-      let file = try storage.open(name, .readWrite)
-      if try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes {
-        try eraseTail(of: file, from: end % segmentBytes)
-      } else if end % segmentBytes == 0 {
-        try storage.remove(name)  // half made, and so never used: it will be made again
-      } else {
-        throw .corrupt("the log segment is shorter than it was made", file: name)
-      }
+    if isWhole {
+      try eraseTail(of: try storage.open(name, .readWrite), from: end % segmentBytes)
+    } else if isThere {
+      try storage.remove(name)  // half made, and so never used: it will be made again
     }
     for segment in (logStart / segmentBytes)...number where try storage.exists(LogSegment.fileName(segment)) {
       try storage.open(LogSegment.fileName(segment), .readWrite).sync()

@@ -19,9 +19,11 @@ struct Assembly {
     if let recoveredEnd {
       segments.begin(
         existing: try storage.list().compactMap { LogSegment.number(fromFileName: $0) }, end: recoveredEnd)
-      // Whatever the manifest says the log begins with must exist, or its absence could not be told from damage.
-      try segments.prepare(upTo: max(recoveredEnd, tree.logStart) + 1)
-      shared.endRecovery()
+      if shared.isWritable {
+        // Whatever the manifest says the log begins with must exist, or its absence could not be told from damage.
+        try segments.prepare(upTo: max(recoveredEnd, tree.logStart) + 1)
+        shared.endRecovery()
+      }
     }
     let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments)
     let plan = parts.arenas.plan

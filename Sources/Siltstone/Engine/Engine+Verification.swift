@@ -54,8 +54,9 @@ extension Engine {
     try tree.verifyManifest()
   }
 
-  /// Whether the log at `position` has become superfluous, and its file may have been renamed or written over.
-  private func isFlushed(_ position: LogPosition) -> Bool { tree.logStart > position }
+  /// Whether the log at `position` has become superfluous, and its file may have been renamed or written over. What was
+  /// recovered privately was read whole, and verified, and is in memory: then whoever has come since may have done so.
+  private func isSuperfluous(_ position: LogPosition) -> Bool { shared.isPrivate || tree.logStart > position }
 
   /// Reads the log files from where the log begins to what is in them by now.
   private func verifyLog() throws(SiltstoneError) -> Int {
@@ -69,11 +70,11 @@ extension Engine {
       do throws(SiltstoneError) {
         next = try reader.next()
       } catch {
-        if isFlushed(reader.position) { return records }
+        if isSuperfluous(reader.position) { return records }
         throw error
       }
       guard let record = next else {
-        if isFlushed(reader.position) { return records }
+        if isSuperfluous(reader.position) { return records }
         throw .corrupt(
           "the log does not verify", file: LogSegment.fileName(reader.position / segments.segmentBytes),
           offset: UInt64(LogSegment.headerBytes) + reader.position % segments.segmentBytes)

@@ -78,6 +78,7 @@ final class Engine: Sendable {
 
   /// Starts the background. REQUIRES: called once.
   func start() throws(SiltstoneError) {
+    if shared.isPrivate { return }  // nothing ever changes
     try threads.withLock { (threads) throws(SiltstoneError) in
       let (flusher, logWorker, scheduler, follower, storage) = (flusher, logWorker, scheduler, follower, storage)
       threads.append(try BackgroundThread("silt-follow") { follower.run() })

@@ -5,7 +5,8 @@ internal import Glibc
 /// anything is changed, and what recovery then changes can be done again: a refusal harms nothing.
 ///
 /// One process at a time opens or closes. If others have the database open, and live, it is joined; if not, it is
-/// recovered, whatever it was that the last ones died of.
+/// recovered, whatever it was that the last ones died of. A process that only reads does the same and changes nothing:
+/// it observes the others, or recovers for itself alone, on a `FrozenStorage`.
 struct Opening {
   let directory: String
   let options: Options
@@ -15,8 +16,8 @@ struct Opening {
   private static let patienceNanoseconds: UInt64 = 60_000_000_000
 
   func run() throws(SiltstoneError) -> Engine {
-    if options.sharing == .readOnly { return try observe() }
     try checkDirectory()
+    if options.sharing == .readOnly { return try openToRead() }
     let turn = try Opening.takeTurn(storage)
     defer { withExtendedLifetime(turn) {} }
     let isOpen = try isOpen()
@@ -52,16 +53,24 @@ struct Opening {
   /// The lock that one process at a time holds while it opens or closes.
   static func takeTurn(_ storage: any Storage) throws(SiltstoneError) -> any FileLock {
     let begin = storage.monotonicNanoseconds()
+    var waiting: (any FileLock)?
+    defer { withExtendedLifetime(waiting) {} }
+    let name = SharedState.fileName
     while true {
-      let lock = try storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.opening)
+      let lock = try storage.tryLock(name, byte: SharedState.LockByte.opening)
       if let lock { return lock }
+      if waiting == nil { waiting = try storage.trySharedLock(name, byte: SharedState.LockByte.waiting) }
       if storage.monotonicNanoseconds() - begin > Opening.patienceNanoseconds {
-        throw SiltstoneError(
-          .alreadyOpen, "another process is opening or closing the database, and does not get done with it",
-          file: SharedState.fileName)
+        throw Opening.isBusy
       }
       csup_sleep(500_000)
     }
+  }
+
+  private static var isBusy: SiltstoneError {
+    SiltstoneError(
+      .alreadyOpen, "another process is opening or closing the database, and does not get done with it",
+      file: SharedState.fileName)
   }
 
   // MARK: - Joining others
@@ -110,44 +119,76 @@ struct Opening {
 
   // MARK: - Only reading
 
-  /// Looks at a database that others have open, and changes nothing, not even in shared memory. They may come and go
-  /// meanwhile: then it looks again.
-  private func observe() throws(SiltstoneError) -> Engine {
-    guard try storage.exists(CurrentFile.name) else {
-      throw SiltstoneError(.notADatabase, "the directory holds no database", file: directory)
-    }
-    var failure: SiltstoneError?
+  /// Looks at a database that others have open, or at what the last ones left. They may come and go meanwhile: then it
+  /// looks again.
+  private func openToRead() throws(SiltstoneError) -> Engine {
+    var failure = Opening.isBusy
     var looks = 0
     let begin = storage.monotonicNanoseconds()
     while looks < Opening.maxLooks {
-      guard try ProcessTable.isAnyAlive(storage) else { throw failure ?? Opening.nobodyWrites }
       // While another opens, it may be recovering: that takes its time, and what there is may be half made.
-      let isOpening = try storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.opening)
+      let isOpening = try isOpening()
       if !isOpening || storage.monotonicNanoseconds() - begin > Opening.patienceNanoseconds { looks += 1 }
-      do throws(SiltstoneError) {
-        let shared = try SharedState.join(storage, isWritable: false)
-        let parts = try SharedParts(storage, shared, shared.database, options.sharing)
-        if parts.processes.isAnySharing(Options.Sharing.exclusive.kind.rawValue) {
-          throw SiltstoneError(.alreadyOpen, "a process has the database open for itself alone", file: directory)
+      if try ProcessTable.isAnyAlive(storage) {
+        do throws(SiltstoneError) {
+          if let engine = try observe() { return engine }
+        } catch {
+          failure = error
+          if !isOpening, error.code != .missingFile, error.code != .unreachableMemory { throw error }
         }
-        if let (view, tree) = try observeTree(parts) {
-          let assembly = Assembly(directory: directory, options: options, exclusive: nil, turn: nil)
-          return try assembly.finish(parts, view, tree)
-        }
-      } catch {
-        failure = error
-        if !isOpening, error.code != .missingFile, error.code != .unreachableMemory { throw error }
+      } else if let engine = try recoverPrivately() {
+        return engine
       }
       csup_sleep(2_000_000)
     }
-    throw failure ?? Opening.nobodyWrites
+    throw failure
   }
   private static let maxLooks = 500
 
-  private static var nobodyWrites: SiltstoneError {
-    SiltstoneError(
-      .readOnly, "no process has the database open for writing, which one that only reads depends on",
-      file: SharedState.fileName)
+  /// Whether another process opens or closes the database, or waits for its turn to.
+  private func isOpening() throws(SiltstoneError) -> Bool {
+    guard try storage.exists(SharedState.fileName) else { return false }
+    for byte in [SharedState.LockByte.opening, SharedState.LockByte.waiting] {
+      if try storage.isLocked(SharedState.fileName, byte: byte) { return true }
+    }
+    return false
+  }
+
+  /// Reads what others have open, and changes nothing, not even in shared memory. Nil if they were changing it.
+  private func observe() throws(SiltstoneError) -> Engine? {
+    let shared = try SharedState.join(storage, isWritable: false)
+    let parts = try SharedParts(storage, shared, shared.database, options.sharing)
+    if parts.processes.isAnySharing(Options.Sharing.exclusive.kind.rawValue) {
+      throw SiltstoneError(.alreadyOpen, "a process has the database open for itself alone", file: directory)
+    }
+    guard let (view, tree) = try observeTree(parts) else { return nil }
+    return try Assembly(directory: directory, options: options, exclusive: nil, turn: nil).finish(parts, view, tree)
+  }
+
+  /// Recovers for this process alone what the last ones left. Nil if somebody comes meanwhile.
+  ///
+  /// Whoever comes to write waits, since the lock of opening is shared by those who do this. Where there is no SHARED,
+  /// there is nothing to lock, and none is made; but a writer makes it before anything else, so that it shows.
+  private func recoverPrivately() throws(SiltstoneError) -> Engine? {
+    let hasShared = try storage.exists(SharedState.fileName)
+    var turn: (any FileLock)?
+    if hasShared {
+      if try storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.waiting) { return nil }
+      turn = try storage.trySharedLock(SharedState.fileName, byte: SharedState.LockByte.opening)
+      if turn == nil { return nil }
+      if try ProcessTable.isAnyAlive(storage) { return nil }
+    }
+    defer { withExtendedLifetime(turn) {} }
+    let frozen = Opening(directory: directory, options: options, storage: FrozenStorage(storage))
+    let outcome: Result<Engine, SiltstoneError>
+    do throws(SiltstoneError) {
+      outcome = .success(
+        try frozen.recover(Assembly(directory: directory, options: options, exclusive: nil, turn: nil)))
+    } catch {
+      outcome = .failure(error)
+    }
+    if !hasShared, try storage.exists(SharedState.fileName) { return nil }
+    return try outcome.get()
   }
 
   /// The tree and the memtables of one generation; nil if it did not last that long.
@@ -177,7 +218,7 @@ struct Opening {
     try shared.reset(remains)
     // First: then nobody is still at removing what bears the same names.
     let memoryUse = try ArenaTable.use(storage, shared, creation.database, isFirst: options.sharing != .exclusive)
-    try ArenaTable.removeAll(storage, shared, creation.database)
+    if shared.isWritable { try ArenaTable.removeAll(storage, shared, creation.database) }
     try beginNumbers(shared, manifest)
     let parts = try SharedParts(storage, shared, creation.database, options.sharing, memoryUse: memoryUse)
     parts.arenas.setPlan(MemoryPlan(options).arenas)
@@ -198,11 +239,11 @@ struct Opening {
         database: creation.database, segmentBytes: creation.logSegmentBytes, end: outcome.end,
         drained: max(outcome.drained, tree.logStart), durable: max(outcome.durable, tree.logStart))
       last.end()
-      try tree.removeUnnamedFiles()
+      if shared.isWritable { try tree.removeUnnamedFiles() }
       announce(outcome, recovered, since: begin)
       return try assembly.finish(parts, view, tree, recoveredEnd: outcome.end)
     } catch {
-      try? ArenaTable.removeAll(storage, shared, creation.database, atEnd: true)
+      if shared.isWritable { try? ArenaTable.removeAll(storage, shared, creation.database, atEnd: true) }
       parts.processes.leave()
       throw error
     }
@@ -237,10 +278,11 @@ struct Opening {
       TableFile.number(name) != nil || LogSegment.number(fromFileName: name) != nil
         || (ManifestFile.number(fromName: name) ?? 0) > 1
     }
-    if let evidence, try !storage.exists(CurrentFile.name) {
+    if let evidence {
+      if try storage.exists(CurrentFile.name) { return }  // by now
       throw SiltstoneError(.missingFile, "CURRENT is missing, although there is a \(evidence)", file: CurrentFile.name)
     }
-    if !options.createIfMissing {
+    if !options.createIfMissing || options.sharing == .readOnly {
       throw SiltstoneError(.notADatabase, "the directory holds no database", file: directory)
     }
   }

@@ -1,5 +1,6 @@
 /// Puts the log's entries into memtables when a database is recovered. One that fills is flushed on the spot, so that
-/// recovery needs no more memory than running does. Nobody else has the database open.
+/// recovery needs no more memory than running does; but by a process that only reads, which keeps them all. Nobody else
+/// has the database open.
 struct Replay {
   let parts: SharedParts
   let view: CurrentView
@@ -25,15 +26,19 @@ struct Replay {
   private func rotate(
     _ full: Memtable, at position: LogPosition, for batch: (count: Int, keyValueBytes: Int)
   ) throws(SiltstoneError) -> Memtable {
-    let minimum = Memtable.capacityNeeded(count: batch.count, payloadBytes: batch.keyValueBytes)
+    var minimum = Memtable.capacityNeeded(count: batch.count, payloadBytes: batch.keyValueBytes)
+    // Each twice as large as the last: however long the log is, a few hold it, and the arena table does.
+    if shared.isPrivate { minimum = max(minimum, min(2 * full.sizeBytes, Replay.maxGrownBytes)) }
     guard
       let fresh = try parts.arenas.activate(
         firstPosition: position, commonPrefix: full.commonKeyPrefix(), minimumBytes: minimum, ignoringLimit: true)
     else { throw SiltstoneError(.outOfMemory, "the table of memtables is full") }
     try view.follow()
-    try flushSealed()
+    if !shared.isPrivate { try flushSealed() }
     return fresh
   }
+  private static let maxGrownBytes = 1 << 30
+  private var shared: SharedState { parts.shared }
 
   /// Flushes what is sealed, oldest first. On a full disk it may wait in memory, as it would have had to while
   /// running: so a database that filled its disk can still be read.

@@ -21,8 +21,8 @@ struct SharedParts: Sendable {
       memoryUse = try ArenaTable.use(storage, shared, database, isFirst: false)
     }
     self.memoryUse = memoryUse
-    guard sharing != .readOnly else {
-      let marks = try storage.makeMarks(SharedState.fileName)
+    let marks = sharing == .readOnly ? try storage.makeMarks(SharedState.fileName) : nil
+    guard shared.isWritable || shared.isPrivate else {
       processes = ProcessTable(observing: shared, storage)
       pins = GenerationPins(processes, marks: marks)
       arenas = ArenaTable(storage, shared, processes, database, isPrivate: false, isWritable: false)
@@ -30,8 +30,9 @@ struct SharedParts: Sendable {
       return
     }
     processes = try ProcessTable(storage, shared, sharing: sharing.kind.rawValue)
-    pins = GenerationPins(processes)
-    arenas = ArenaTable(storage, shared, processes, database, isPrivate: sharing == .exclusive)
+    pins = GenerationPins(processes, marks: marks)
+    arenas = ArenaTable(
+      storage, shared, processes, database, isPrivate: sharing == .exclusive || shared.isPrivate)
     snapshots = SnapshotList(SnapshotTable(processes))
   }
 }

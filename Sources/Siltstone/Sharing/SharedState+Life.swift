@@ -16,7 +16,8 @@ extension SharedState {
   }
 
   /// Maps SHARED, making it if it is missing or was half made, and says what was in it. The caller holds the database's
-  /// exclusive lock. Nothing is changed in a whole file until `begin`.
+  /// exclusive lock. Nothing is changed in a whole file until `begin`. With a `FrozenStorage` it is a copy that is
+  /// mapped, and no file is made.
   ///
   /// - Parameter ringBytes: for a new file; an existing one keeps its own size, since its ring may hold what no log
   ///   file does.
@@ -26,7 +27,7 @@ extension SharedState {
     precondition(isPossible(ringBytes: ringBytes))
     let ringBytes = try existingRingBytes(storage) ?? ringBytes
     let mapping = try storage.map(fileName, sizeBytes: fileBytes(ringBytes: ringBytes))
-    let state = SharedState(mapping: mapping, ringBytes: ringBytes, isWritable: true)
+    let state = SharedState(mapping: mapping, ringBytes: ringBytes, isWritable: !mapping.isPrivate)
     return (state, try state.remains(of: database))
   }
 
@@ -179,6 +180,11 @@ extension SharedState {
     guard csup_shared_reset(header, remains?.ringIsLive ?? false) == 0 else {
       throw SiltstoneError(.inputOutput, "cannot make robust locks in shared memory", file: SharedState.fileName)
     }
+    if !isPrivate { return }
+    // What is read is the last life's, and so is the generation under which it is marked: a later life then keeps the
+    // tables for it, but none of its own memtables.
+    csup_store(words.generation, generation - 2)
+    endRecovery()  // which nobody waits for
   }
 
   /// Makes the header this process's, with all watermarks at their recovered places. `endRecovery` lets others in.

@@ -9,10 +9,13 @@ final class SharedState: Sendable {
   static let fileName = "SHARED"
   /// What the locks on single bytes of the file stand for. A process holds each through a descriptor of its own.
   enum LockByte {
-    /// Held while a process opens or closes the database: one at a time.
+    /// Held while a process opens or closes the database: one at a time. Shared by those that open one which nobody has
+    /// open, to read it.
     static let opening: UInt64 = 0
     /// Held for as long as the database is open for one process alone.
     static let exclusive: UInt64 = 1
+    /// Shared by those that wait for `opening`, so that readers let them pass.
+    static let waiting: UInt64 = 2
     static func role(_ role: csup_role) -> UInt64 { 8 + UInt64(role.rawValue) }
     /// Held for as long as the process in that slot lives.
     static func slot(_ index: Int) -> UInt64 { 64 + UInt64(index) }
@@ -23,7 +26,11 @@ final class SharedState: Sendable {
   }
 
   let mapping: any MappedFile
+  /// Whether what others see may be changed: not by a process that only reads.
   let isWritable: Bool
+  /// Whether this is a copy of what the last users left, for this process alone. It may do with that what it likes, and
+  /// must change nothing else.
+  var isPrivate: Bool { mapping.isPrivate }
   /// The header at the mapping's start: identity, constants, and what `words` points at.
   nonisolated(unsafe) let header: UnsafeMutablePointer<csup_shared>
   /// What all writers are held to together.

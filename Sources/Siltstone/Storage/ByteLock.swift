@@ -6,11 +6,12 @@ internal import Glibc
 final class ByteLock: FileLock {
   private let descriptor: Int32
 
-  /// Nil if another holds the byte: another process, or another lock of this one.
-  init?(directory: Int32, name: String, byte: UInt64) throws(SiltstoneError) {
-    let descriptor = retryingInterrupts { csup_open_private(directory, name, true) }
+  /// Nil if another holds the byte: another process, or another lock of this one. If both are shared, that is no
+  /// matter; a shared one needs only permission to read.
+  init?(directory: Int32, name: String, byte: UInt64, isShared: Bool = false) throws(SiltstoneError) {
+    let descriptor = retryingInterrupts { csup_open_private(directory, name, !isShared) }
     guard descriptor >= 0 else { throw .system("open the file", errno: errno, file: name) }
-    let outcome = csup_lock_byte(descriptor, byte)
+    let outcome = csup_lock_byte(descriptor, byte, isShared)
     let number = errno
     if outcome != 0 { csup_close_private(descriptor) }
     if outcome < 0 { throw .system("lock the file", errno: number, file: name, offset: byte) }

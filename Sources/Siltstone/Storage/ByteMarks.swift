@@ -17,7 +17,10 @@ final class ByteMarks: FileMarks {
   deinit { csup_close_private(descriptor) }
 
   func set(_ byte: UInt64, _ isSet: Bool) throws(SiltstoneError) {
-    guard retryingInterrupts({ csup_read_lock_byte(descriptor, byte, isSet) }) == 0 else {
+    let outcome = retryingInterrupts {
+      isSet ? csup_lock_byte(descriptor, byte, true) : csup_unlock_byte(descriptor, byte)
+    }
+    guard outcome == 0 else {
       throw .system("lock the file", errno: errno, file: name, offset: byte)
     }
   }

@@ -150,6 +150,10 @@ final class DiskStorage: Storage {
     try ByteLock(directory: directory, name: name, byte: byte)
   }
 
+  func trySharedLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)? {
+    try ByteLock(directory: directory, name: name, byte: byte, isShared: true)
+  }
+
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool {
     let descriptor = retryingInterrupts { csup_open_at(directory, name, O_RDONLY, 0) }
     guard descriptor >= 0 else { throw openError(errno, name) }

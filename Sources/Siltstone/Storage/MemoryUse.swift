@@ -28,10 +28,9 @@ final class MemoryUse: FileLock {
         throw .system("open the lock of shared memory", errno: errno, file: name)
       }
       let use = MemoryUse(descriptor)
-      let isShared = csup_read_lock_byte(descriptor, 0, true) == 0
-      if !isShared, errno != EAGAIN, errno != EACCES {
-        throw .system("lock shared memory", errno: errno, file: name)
-      }
+      let outcome = csup_lock_byte(descriptor, 0, true)
+      if outcome < 0 { throw .system("lock shared memory", errno: errno, file: name) }
+      let isShared = outcome == 0
       // One that was removed meanwhile is no sign to anybody.
       if isShared, use.links > 0 { return use }
       if !isShared { csup_sleep(1_000_000) }
@@ -44,7 +43,7 @@ final class MemoryUse: FileLock {
     let descriptor = retryingInterrupts { csup_open_private(directory, name, true) }
     guard descriptor >= 0 else { return nil }
     let use = MemoryUse(descriptor)
-    return use.isOwn && csup_lock_byte(descriptor, 0) == 0 && use.links > 0 ? use : nil
+    return use.isOwn && csup_lock_byte(descriptor, 0, false) == 0 && use.links > 0 ? use : nil
   }
 
   private var status: stat {

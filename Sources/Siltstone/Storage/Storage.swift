@@ -61,7 +61,10 @@ protocol Storage: AnyObject, Sendable {
   /// Takes the lock on one byte of `name` (made, empty, if it is missing), or returns nil if another holds it. Liveness
   /// is such a lock, never a process id: the kernel drops it with its holder, whatever the holder died of.
   func tryLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)?
-  /// Whether anybody, this process included, holds the lock on that byte.
+  /// Takes a lock on one byte of a file that is there, for which permission to read suffices: any number may have it,
+  /// beside nobody who took it with `tryLock`. Nil if somebody did.
+  func trySharedLock(_ name: String, byte: UInt64) throws(SiltstoneError) -> (any FileLock)?
+  /// Whether anybody, this process included, holds a lock on that byte.
   func isLocked(_ name: String, byte: UInt64) throws(SiltstoneError) -> Bool
   /// Marks that others can see for as long as this process lives, and for which it need not be allowed to write.
   func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks
@@ -85,8 +88,14 @@ protocol MappedFile: AnyObject, Sendable {
   var sizeBytes: Int { get }
   /// What tells the file from all others of the machine, a copy of it included.
   var identity: FileIdentity { get }
+  /// Whether it is only a copy, whose changes nobody else sees, and which the file does not see.
+  var isPrivate: Bool { get }
   /// Brings the bytes to stable media.
   func sync() throws(SiltstoneError)
+}
+
+extension MappedFile {
+  var isPrivate: Bool { false }
 }
 
 struct FileIdentity: Equatable, Sendable {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Siltstone
 
 /// The argument that most verbs begin with, and the one place where a database is opened and closed.
@@ -9,12 +10,37 @@ struct DatabaseDirectory: ParsableArguments {
   /// Only `put`, `load` and `maintain` create what is not there: a question about a directory that is no database must
   /// not leave one behind.
   func open(create: Bool = false, sharing: Options.Sharing = .processes) throws -> Database {
+    let directory = try RawArguments.text(directory)
+    do throws(SiltstoneError) {
+      return try open(directory, create: create, sharing)
+    } catch {
+      throw failure(error)
+    }
+  }
+
+  private func open(
+    _ directory: String, create: Bool, _ sharing: Options.Sharing
+  ) throws(SiltstoneError) -> Database {
     var options = Options()
     options.createIfMissing = create
     options.sharing = sharing
+    return try Database.open(directory, options: options)
+  }
+
+  /// For a verb that only reads: where it may write, what a crash has left is recovered for good; where not, as in a
+  /// backup, on a read-only file system or from another container than those who write, the database is opened for
+  /// reading only.
+  func openToRead(sharing: Options.Sharing = .processes) throws -> Database {
     let directory = try RawArguments.text(directory)
     do throws(SiltstoneError) {
-      return try Database.open(directory, options: options)
+      let mayWrite = faccessat(AT_FDCWD, directory, W_OK, AT_EACCESS) == 0 || errno == ENOENT
+      guard mayWrite else { return try open(directory, create: false, .readOnly) }
+      do throws(SiltstoneError) {
+        return try open(directory, create: false, sharing)
+      } catch {
+        guard [.permissionDenied, .otherNamespace].contains(error.code) else { throw error }
+        return try open(directory, create: false, .readOnly)
+      }
     } catch {
       throw failure(error)
     }
@@ -26,7 +52,13 @@ struct DatabaseDirectory: ParsableArguments {
 
   /// Opens the database, runs `body`, closes.
   func withDatabase<Result>(_ body: (Database) throws -> Result) throws -> Result {
-    let database = try open()
+    try run(body, on: try open())
+  }
+
+  /// The same, for a body that only reads.
+  func reading<Result>(_ body: (Database) throws -> Result) throws -> Result { try run(body, on: try openToRead()) }
+
+  private func run<Result>(_ body: (Database) throws -> Result, on database: Database) throws -> Result {
     do {
       let result = try body(database)
       try close(database)

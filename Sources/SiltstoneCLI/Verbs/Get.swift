@@ -12,7 +12,7 @@ struct Get: ParsableCommand {
 
   func run() throws {
     let key = try encoding.bytes(key)
-    guard let value = try database.withDatabase({ try $0.get(key) }) else {
+    guard let value = try database.reading({ try $0.get(key) }) else {
       throw database.absent(self.key)
     }
     var output = OutputBuffer()

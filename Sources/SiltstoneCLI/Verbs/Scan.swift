@@ -24,7 +24,7 @@ struct Scan: ParsableCommand {
     let bounds = KeyBounds(
       prefix: try prefix.map(encoding.bytes), from: try from.map(encoding.bytes),
       to: try to.map(encoding.bytes))
-    try database.withDatabase { database in
+    try database.reading { database in
       if bounds.isEmpty || limit == 0 { return }
       try printPairs(of: database, in: bounds.range)
     }

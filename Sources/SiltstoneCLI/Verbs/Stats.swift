@@ -11,7 +11,7 @@ struct Stats: ParsableCommand {
   @Flag(help: "Print one JSON object.") var json = false
 
   func run() throws {
-    let metrics = try database.withDatabase { $0.metrics }
+    let metrics = try database.reading { $0.metrics }
     let report = MetricsReport(metrics)
     if json {
       try printLine(report.json.description)

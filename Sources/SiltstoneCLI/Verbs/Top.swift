@@ -22,7 +22,7 @@ struct Top: ParsableCommand {
 
   func run() throws {
     let stop = StopSignal()
-    let opened = try database.open(sharing: .guest)
+    let opened = try database.openToRead(sharing: .guest)
     let isTerminal = isatty(STDOUT_FILENO) == 1
     var before = opened.metrics
     var beforeTime = monotonicNanoseconds()

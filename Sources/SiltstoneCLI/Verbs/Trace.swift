@@ -12,7 +12,7 @@ struct Trace: ParsableCommand {
 
   func run() throws {
     let key = try encoding.bytes(key)
-    let trace = try database.withDatabase { try $0.trace(key) }
+    let trace = try database.reading { try $0.trace(key) }
     try printLine(trace.description)
     if trace.value == nil { throw database.absent(self.key) }
   }

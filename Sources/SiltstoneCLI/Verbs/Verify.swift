@@ -12,7 +12,7 @@ struct Verify: ParsableCommand {
   @Flag(help: "Name each file on standard error as its turn comes.") var verbose = false
 
   func run() throws {
-    let report = try database.withDatabase { database in
+    let report = try database.reading { database in
       try database.verify { if verbose { printToStandardError($0 + "\n") } }
     }
     try printLine(VerifySummary.line(report))

@@ -34,6 +34,7 @@
     private static func run(
       _ directory: String, _ what: String, _ number: Int, _ notes: Notes, _ history: History
     ) throws(SiltstoneError) {
+      if what == "observer" { return try observe(directory, number, notes) }
       var options = Options.forPeers
       switch what {
       case "writer": options.sharing = number % 2 == 0 ? .processes : .guest
@@ -112,6 +113,36 @@
           }
           snapshot.close()
         }
+      }
+    }
+  }
+
+  extension Peer {
+    /// Opens for reading only, again and again, beside whoever writes or after whoever did.
+    private static func observe(
+      _ directory: String, _ number: Int, _ notes: Notes
+    ) throws(SiltstoneError) {
+      var seen = [Int](repeating: 0, count: PeerData.writers)
+      var options = Options.forPeers
+      options.sharing = .readOnly
+      while !isStopping {
+        let told = (0..<PeerData.writers).map { notes[.acknowledged, $0] }
+        if told.allSatisfy({ $0 == 0 }) {
+          usleep(1_000)  // the database may not be there yet
+          continue
+        }
+        let database = try Database.open(directory, options: options)
+        let snapshot = try database.snapshot()
+        for writer in 0..<PeerData.writers {
+          let found = try PeerData.count(database, writer)
+          if found < max(told[writer], seen[writer]) {
+            fail("observer \(number): writer \(writer) was told \(told[writer]), \(seen[writer]) seen; now \(found)")
+          }
+          seen[writer] = found
+          for problem in try PeerData.check(snapshot, writer) { fail("observer \(number): \(problem)") }
+        }
+        snapshot.close()
+        try database.close()
       }
     }
   }
