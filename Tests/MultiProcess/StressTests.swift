@@ -39,8 +39,8 @@ import Testing
   }
 }
 
-/// Four writers, four readers, one that does the upkeep, one that opens for reading only, again and again; and a witness,
-/// a reader that is hardly ever killed, but now and then stopped for seconds.
+/// Four writers, four readers, one that does the upkeep, one that opens for reading only, again and again; and a
+/// witness, a reader that is hardly ever killed, but now and then stopped for seconds.
 private final class Chaos {
   let peers: Peers
   private(set) var kills = 0

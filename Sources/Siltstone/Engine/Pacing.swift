@@ -53,7 +53,7 @@ final class Pacing: Sendable {
     self.shared = shared
     self.view = view
     self.role = role
-    own = UInt64(slot) + 1
+    own = UInt64(slot + 1)  // 0, which is nobody, if it only reads
     picker = CompactionPicker(shape: shape)
     self.memtableBudgetBytes = Double(memtableBudgetBytes)
     throttle = WriteThrottle(shared.pacing)
