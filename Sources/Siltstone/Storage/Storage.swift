@@ -79,8 +79,10 @@ protocol MappedFile: AnyObject, Sendable {
   var sizeBytes: Int { get }
   /// What tells the file from all others of the machine, a copy of it included.
   var identity: FileIdentity { get }
-  /// Brings the bytes to stable media.
-  func sync() throws(SiltstoneError)
+  /// Brings the bytes before `end` to stable media.
+  func sync(upTo end: Int) throws(SiltstoneError)
+  /// Faults these bytes in for writing, changing nothing. REQUIRES: whole pages.
+  func populate(_ range: Range<Int>)
 }
 
 struct FileIdentity: Equatable, Sendable {
