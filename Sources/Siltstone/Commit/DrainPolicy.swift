@@ -60,7 +60,7 @@ struct DrainPolicy {
       return .sync(isPrompt || tail <= DrainPolicy.smallTailBytes ? log.reserved : old.position)
     }
     if isPrompt, tail >= DrainPolicy.promptTailBytes { return .drain(log.reserved) }
-    if tail > ringBytes / 4 * 3 { return .drain(begin + ringBytes / 8) }
+    if tail > ringBytes / 8 * 7 { return .drain(begin + ringBytes / 16) }
     return .rest
   }
 
