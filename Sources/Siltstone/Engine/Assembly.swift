@@ -103,8 +103,8 @@ extension Options {
 
 /// How the memory budget is shared out.
 struct MemoryPlan {
-  /// Arenas that may be in use: one fills, the others wait for their flush. More than four would only hide a flush that
-  /// cannot keep up.
+  /// Arenas that may be in use: one fills, one is flushed, and one is ready when either is late. More would only hide a
+  /// flush that cannot keep up, and keep more of the log than the ring holds.
   let arenas: ArenaTable.Plan
   /// The log ring, a power of two: what is in it need not be written to the log's files if a flush comes first, so it
   /// holds two memtables' worth if it can. More would not be reached: what is a second old is written.
@@ -120,7 +120,7 @@ struct MemoryPlan {
 
   init(_ options: Options) {
     // Half of the budget, but two at least.
-    let memtableCount = min(max((options.memoryBudgetBytes / 2) / options.memtableBytes, 2), 4)
+    let memtableCount = min(max((options.memoryBudgetBytes / 2) / options.memtableBytes, 2), 3)
     arenas = ArenaTable.Plan(arenaBytes: options.memtableBytes, limit: memtableCount)
     ringBytes = options.ringBytes ?? MemoryPlan.ringBytes(options)
     let rest = options.memoryBudgetBytes - Int(ringBytes) - memtableCount * options.memtableBytes
