@@ -17,7 +17,8 @@ import Testing
 
   private static func makeDrainer(_ parts: SharedParts, _ database: DatabaseID) throws -> LogDrainer {
     let segments = LogSegments(
-      storage: parts.storage, database: database, shared: parts.shared, segmentBytes: 1 << 16)
+      storage: parts.storage, database: database, shared: parts.shared, segmentBytes: 1 << 16,
+      fills: false)
     return try LogDrainer(storage: parts.storage, shared: parts.shared, segments: segments)
   }
 

@@ -7,10 +7,11 @@ import Testing
   static let database = DatabaseID(high: 3, low: 4)
   static let segmentBytes: UInt64 = 1 << 16
 
-  static func header(number: UInt64 = 7, segmentBytes: UInt64 = segmentBytes) -> [UInt8] {
+  static func header(number: UInt64 = 7, segmentBytes: UInt64 = segmentBytes, isFilled: Bool = true) -> [UInt8] {
     var header = [UInt8](repeating: 0xAA, count: LogSegment.headerBytes)
     header.withUnsafeMutableBytes {
-      LogSegment.encodeHeader($0, database: database, number: number, segmentBytes: segmentBytes)
+      LogSegment.encodeHeader(
+        $0, database: database, number: number, segmentBytes: segmentBytes, isFilled: isFilled)
     }
     return header
   }
@@ -37,6 +38,7 @@ import Testing
     let identity = try #require(try Self.describe(Self.header()))
     #expect(identity == .init(database: Self.database, number: 7, segmentBytes: Self.segmentBytes))
     #expect(try Self.isSegment(Self.header()))
+    #expect(try Self.describe(Self.header(isFilled: false))?.isFilled == false)
   }
 
   @Test func aRecycledFileWithItsOldHeaderHoldsNothing() throws {

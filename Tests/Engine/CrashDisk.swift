@@ -384,5 +384,11 @@ private final class CrashFile: StorageFile, @unchecked Sendable {  // the inode 
     }
   }
 
-  func preallocate(_ sizeBytes: UInt64) throws(SiltstoneError) -> Bool { true }
+  func preallocate(_ sizeBytes: UInt64) throws(SiltstoneError) -> Bool {
+    guarded.withLock { _ in
+      let missing = Int(sizeBytes) - inode.live.count
+      if missing > 0 { inode.live.append(contentsOf: repeatElement(0, count: missing)) }
+      return true
+    }
+  }
 }

@@ -37,7 +37,8 @@ final class CrashMapping: MappedFile, @unchecked Sendable {  // its users order 
 
   deinit { base.deallocate() }
 
-  func sync() throws(SiltstoneError) { synced = contents() }
+  func sync(upTo end: Int) throws(SiltstoneError) { synced.replaceSubrange(..<end, with: contents()[..<end]) }
+  func populate(_ range: Range<Int>) {}
 
   func contents() -> [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: sizeBytes)) }
 

@@ -21,14 +21,24 @@ import Testing
     try Self.chain(seed: seed, rounds: 7) { random in Bool.random(using: &random) ? .process : .power(&random) }
   }
 
+  /// With a ring that holds many memtables hardly anything is drained before it is in tables.
+  @Test(arguments: 31...36 as ClosedRange<UInt64>)
+  func whatWasNeverDrainedIsThere(seed: UInt64) throws {
+    var options = Options.small()
+    options.ringBytes = 1 << 19
+    try Self.chain(seed: seed, rounds: 5, options) { random in Bool.random(using: &random) ? .process : .power(&random) }
+  }
+
   /// Runs the workload on what the last crash left, lets it crash at some moment, and checks.
-  static func chain(seed: UInt64, rounds: Int, _ loss: (inout SeededGenerator) -> CrashDisk.Loss) throws {
+  static func chain(
+    seed: UInt64, rounds: Int, _ options: Options = .small(), _ loss: (inout SeededGenerator) -> CrashDisk.Loss
+  ) throws {
     var random = SeededGenerator(seed: seed)
     var disk = CrashDisk()
     var counts = [Int](repeating: 0, count: CrashWorkload.writers)
     var frozen: FrozenView?
     for round in 0..<rounds {
-      let engine = try Engine.open("", .small(), on: disk)
+      let engine = try Engine.open("", options, on: disk)
       let promises = CrashWorkload.Promises()
       for writer in 0..<CrashWorkload.writers {
         promises.acknowledge(writer, counts[writer], .staged)
@@ -55,12 +65,12 @@ import Testing
 
       let view = try FrozenView(of: survivor, "seed \(seed), round \(round)")
       frozen = view
-      let recovered = try Engine.open("", .small(), on: survivor)
+      let recovered = try Engine.open("", options, on: survivor)
       let state = try CrashWorkload.check(recovered, atLeast: promised)
       #expect(state.problems.isEmpty, "seed \(seed), round \(round): \(state.problems)")
       try view.expectSame(as: recovered, "seed \(seed), round \(round)")
       // Nothing was written since, so to die once more right here must change nothing.
-      let again = try Engine.open("", .small(), on: survivor.crashed(.process))
+      let again = try Engine.open("", options, on: survivor.crashed(.process))
       let same = try CrashWorkload.check(again, atLeast: state.counts)
       #expect(same.problems.isEmpty && same.counts == state.counts, "seed \(seed), round \(round): \(same)")
       try again.close()

@@ -21,7 +21,7 @@ import Testing
       let other = try storage.map("SHARED", sizeBytes: Self.sizeBytes)
       #expect(other.base != mapping.base)
       #expect(other.base.load(fromByteOffset: Self.sizeBytes - 8, as: UInt64.self) == 0xFEED)
-      try mapping.sync()
+      try mapping.sync(upTo: Self.sizeBytes)
     }
     let again = try storage.map("SHARED", sizeBytes: Self.sizeBytes)
     #expect(again.base.load(fromByteOffset: Self.sizeBytes - 8, as: UInt64.self) == 0xFEED)

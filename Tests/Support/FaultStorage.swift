@@ -24,6 +24,8 @@ final class FaultStorage: Storage {
   }
   let below: any Storage
   private let state = Mutex(State())
+  /// What the clock says; nil if it is the real one.
+  let clock = Mutex<UInt64?>(nil)
   /// Called before memory is opened that another has made.
   let beforeOpeningMemory = Mutex<(@Sendable () throws(SiltstoneError) -> Void)?>(nil)
   /// Called before somebody says that memory is in use.
@@ -131,7 +133,7 @@ final class FaultStorage: Storage {
   }
   func reclaimMemory() { below.reclaimMemory() }
   func makeIOQueue(depth: Int) throws(SiltstoneError) -> any IOQueue { PlainQueue(depth: depth) }
-  func monotonicNanoseconds() -> UInt64 { below.monotonicNanoseconds() }
+  func monotonicNanoseconds() -> UInt64 { clock.withLock { $0 } ?? below.monotonicNanoseconds() }
   func wallClockSeconds() -> UInt64 { below.wallClockSeconds() }
   func fillRandom(_ bytes: UnsafeMutableRawBufferPointer) { below.fillRandom(bytes) }
   var capabilities: StorageCapabilities { below.capabilities }

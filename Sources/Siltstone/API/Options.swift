@@ -93,8 +93,8 @@ public struct Options: Sendable {
 
   // Not options: derived from others, but settable by tests that want small files.
 
-  /// The log ring, a power of two. It bounds what a flush to the log file may lag behind; 16 MiB is 10 ms at full rate.
-  var ringBytes: UInt64 = 16 << 20
+  /// The log ring, a power of two; nil derives it, see `MemoryPlan`.
+  var ringBytes: UInt64?
   /// The size of a log segment; nil derives it: half a memtable, so that the log's end is never far behind a flush.
   var logSegmentBytes: UInt64?
 
@@ -104,9 +104,10 @@ public struct Options: Sendable {
     }
     try require(memtableBytes >= 64 << 10, "memtableBytes must be at least 64 KiB")
     try require(memtableBytes <= 2 << 30, "memtableBytes must be at most 2 GiB")
+    let leastRing = ringBytes.map { Int($0) } ?? MemoryPlan.minRingBytes
     try require(
-      memoryBudgetBytes >= 2 * memtableBytes + Int(ringBytes) + (1 << 20),
-      "memoryBudgetBytes must hold two memtables, the log ring (\(ringBytes >> 20) MiB) and 1 MiB of cache")
+      memoryBudgetBytes >= 2 * memtableBytes + leastRing + (1 << 20),
+      "memoryBudgetBytes must hold two memtables, the log ring (\(leastRing >> 20) MiB) and 1 MiB of cache")
     try require(blockBytes >= 1 << 10 && blockBytes <= 1 << 20, "blockBytes must be between 1 KiB and 1 MiB")
     try require(filterBitsPerKey >= 0 && filterBitsPerKey <= 32, "filterBitsPerKey must be between 0 and 32")
     try require(sizeRatio >= 2 && sizeRatio <= 32, "sizeRatio must be between 2 and 32")

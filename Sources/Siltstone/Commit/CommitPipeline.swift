@@ -41,8 +41,8 @@ final class CommitPipeline: Sendable {
 
   /// Records are cut at 1 MiB, so that even a batch larger than the ring passes through it piece by piece.
   static let maxRecordPayloadBytes = 1 << 20
-  /// Wake the log role when this much waits to be drained: a few full-size writes.
-  private static let drainThresholdBytes: UInt64 = 1 << 20
+  /// The log role looks this often as the log grows: seldom enough to cost nothing, and often enough to be ahead.
+  private static let tendBytes: UInt64 = 1 << 20
 
   init(
     shared: SharedState, segments: LogSegments, drainer: LogDrainer, view: CurrentView, arenas: ArenaTable,
@@ -121,7 +121,11 @@ final class CommitPipeline: Sendable {
     if shared.prepared < reserved + logBytes { return .awaitSegments(reserved + logBytes) }
     // What is larger than half the ring drains as it goes, in `write`.
     let needed = min(logBytes, shared.ringBytes / 2)
-    if ringRoom(reserved) < needed { return .awaitDrain(reserved - min(reserved, shared.ringBytes / 4)) }
+    if ringRoom(reserved) < needed {
+      // An eighth at least, in whole blocks: so that not every one who comes has to wait.
+      let room = max(needed, shared.ringBytes / 8) + UInt64(StorageAlignment.bytes)
+      return .awaitDrain(min(reserved + room - min(reserved + room, shared.ringBytes), reserved))
+    }
     do throws(SiltstoneError) {
       let memtable = try view.load().active
       if memtable.hasRoom(count: batch.entryCount, payloadBytes: batch.keyValueBytes) { return .ready(memtable) }
@@ -248,7 +252,7 @@ final class CommitPipeline: Sendable {
   func sync() throws(SiltstoneError) { try drainer.waitDurable(shared.reserved) }
 
   private func wakeLogRole(_ end: LogPosition) {
-    guard end &- shared.drained >= CommitPipeline.drainThresholdBytes, counters.noteDrainWanted(end) else { return }
+    guard counters.noteGrowth(end, every: min(CommitPipeline.tendBytes, shared.ringBytes / 4)) else { return }
     _ = csup_add32(shared.words.logWanted, 1)
     csup_futex_wake_all(shared.words.logWanted)
   }
@@ -288,7 +292,7 @@ final class CommitCounters: Sendable {
   private let entryCount = Atomic<UInt64>(0)
   private let keyValueByteCount = Atomic<UInt64>(0)
   private let logByteCount = Atomic<UInt64>(0)
-  private let drainWantedAt = Atomic<UInt64>(0)
+  private let tendedAt = Atomic<UInt64>(0)
   private let takeoverCount = Atomic<UInt64>(0)
 
   @inline(__always)
@@ -301,11 +305,11 @@ final class CommitCounters: Sendable {
 
   fileprivate func addTakeover() { takeoverCount.store(takeovers &+ 1, ordering: .relaxed) }
 
-  /// Whether it is time to wake the drainer again: once for every 256 KiB, not for every put.
+  /// Whether the log has grown by that much since this was last true.
   @inline(__always)
-  fileprivate func noteDrainWanted(_ end: LogPosition) -> Bool {
-    if end &- drainWantedAt.load(ordering: .relaxed) < 256 << 10 { return false }
-    drainWantedAt.store(end, ordering: .relaxed)
+  fileprivate func noteGrowth(_ end: LogPosition, every bytes: UInt64) -> Bool {
+    if end < tendedAt.load(ordering: .relaxed) &+ bytes { return false }
+    tendedAt.store(end, ordering: .relaxed)
     return true
   }
 

@@ -1,7 +1,8 @@
 internal import CSupport
 internal import Synchronization
 
-/// Moves the log from the ring to its files, and makes it durable.
+/// Moves the log from the ring to its files, and makes it durable. What has come into tables meanwhile is passed over:
+/// the watermarks move, and nothing is written.
 ///
 /// Nobody is the drainer by office: a thread that needs the log further along than it is takes the drain lock and
 /// moves it for everyone; whoever comes meanwhile sleeps until that is done, and most often finds its own bytes
@@ -26,7 +27,8 @@ final class LogDrainer: Sendable {
   /// Durable writes: how many groups were committed.
   var totalSyncs: UInt64 { syncCount.load(ordering: .relaxed) }
 
-  /// Returns when everything below `position` is on stable media. REQUIRES: `position <= reserved`.
+  /// Returns when everything below `position` is on stable media, and as much beyond as there is: others wait as well.
+  /// REQUIRES: `position <= reserved`.
   func waitDurable(_ position: LogPosition) throws(SiltstoneError) {
     while shared.durable < position {
       try checkIsReserved(position)
@@ -34,11 +36,20 @@ final class LogDrainer: Sendable {
     }
   }
 
-  /// Returns when everything below `position` is in the log files, durable or not. REQUIRES: `position <= reserved`.
+  /// The same, for which nothing beyond `position` is written. REQUIRES: a record ends there.
+  func makeDurable(upTo position: LogPosition) throws(SiltstoneError) {
+    while shared.durable < position {
+      try checkIsReserved(position)
+      try move(durable: true, upTo: position) { shared.durable >= position }
+    }
+  }
+
+  /// Returns when everything below `position` is out of the ring: in the log files, durable or not, or in tables.
+  /// REQUIRES: `position <= reserved`.
   func waitDrained(_ position: LogPosition) throws(SiltstoneError) {
     while shared.drained < position {
       try checkIsReserved(position)
-      try move(durable: false) { shared.drained >= position }
+      try move(durable: false, upTo: position) { shared.drained >= position }
     }
   }
 
@@ -55,8 +66,8 @@ final class LogDrainer: Sendable {
     if shared.failed == 0 { try waitDurable(shared.reserved) }
   }
 
-  /// Drains once, or sleeps while another thread does.
-  func move(durable: Bool, until done: () -> Bool) throws(SiltstoneError) {
+  /// Drains once, to `limit` or the log's end, or sleeps while another thread does.
+  func move(durable: Bool, upTo limit: LogPosition = .max, until done: () -> Bool) throws(SiltstoneError) {
     let word = shared.words.drainSequence
     let before = csup_load32(word)
     if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
@@ -75,7 +86,8 @@ final class LogDrainer: Sendable {
         if writer.hasEnded { throw SiltstoneError(.closed, "the database was closed") }
         // Again, now that no other can fail: a sync that comes after one that failed may succeed, and proves nothing.
         if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
-        try drain(&writer, durable: durable)
+        try skipFlushed()
+        if !done() { try drain(&writer, durable: durable, upTo: limit) }
       }
     case CSUP_LOCK_BUSY:
       _ = csup_add32(shared.words.drainWaiters, 1)
@@ -107,8 +119,21 @@ final class LogDrainer: Sendable {
     }
   }
 
-  private func drain(_ writer: inout LogWriter, durable: Bool) throws(SiltstoneError) {
-    let target = try shared.logEnd()
+  /// What is in tables need not be in the log any more: recovery does not look at it. `log_start` moves when the edit
+  /// that says so is durable, so everything below it is. The next drain begins in its block, all of which the ring has.
+  ///
+  /// The one place where bytes come to be left out of the files: whatever else is to keep them there belongs here.
+  private func skipFlushed() throws(SiltstoneError) {
+    let start = min(shared.logStart, try shared.logEnd())
+    if start > shared.drained { shared.setDrained(start) }
+    KillPoint.reach(.skipped)
+    if start > shared.durable { shared.setDurable(start) }
+  }
+
+  private func drain(
+    _ writer: inout LogWriter, durable: Bool, upTo limit: LogPosition
+  ) throws(SiltstoneError) {
+    let target = min(try shared.logEnd(), limit)
     // Making a segment can fail for want of space, and may be tried again; nothing has been written yet.
     try segments.prepare(upTo: target)
     csup_probe_drain_begin(shared.drained, target, durable ? 1 : 0)
@@ -118,7 +143,7 @@ final class LogDrainer: Sendable {
         from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained)
       bytesWritten.add(written.bytes, ordering: .relaxed)
       KillPoint.reach(.drainWritten)
-      shared.setDrained(target)
+      shared.setDrained(max(target, shared.drained))
       KillPoint.reach(.drained)
       guard durable, shared.durable < target else { return }
       if !written.isDurable { try writer.sync(segments: segments, from: shared.durable, upTo: target) }

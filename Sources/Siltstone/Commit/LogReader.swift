@@ -14,7 +14,7 @@ struct LogReader: ~Copyable {
   private let storage: any Storage
   private let database: DatabaseID
   private let segmentBytes: UInt64
-  /// Bytes from here on are in the ring, up to `ringEnd`. With no live ring both are the end of time.
+  /// Bytes from here on are in the ring, up to `ringEnd`. With no live ring both are where the files are to end.
   private let ringBegin: LogPosition
   private let ringEnd: LogPosition
   private let shared: SharedState?
@@ -24,23 +24,27 @@ struct LogReader: ~Copyable {
   private var bufferPosition: LogPosition
   /// Where the next record begins.
   private(set) var position: LogPosition
+  /// Whether the last record was none because its bytes are not all there, below where they end.
+  private(set) var isCutShort = false
   private let chunk = AlignedMemory(sizeBytes: readBytes)
   private var file: (number: UInt64, file: any StorageFile)?
 
   private static let readBytes = 256 << 10
 
-  /// - Parameter ring: the live ring and its watermarks, or nil to read files only.
+  /// - Parameters:
+  ///   - ring: the live ring and its watermarks, or nil to read files only.
+  ///   - end: what is in the files beyond is not looked at.
   init(
     storage: any Storage, database: DatabaseID, segmentBytes: UInt64, from start: LogPosition,
-    ring: (shared: SharedState, drained: LogPosition, reserved: LogPosition)?
+    ring: (shared: SharedState, drained: LogPosition, reserved: LogPosition)?, end: LogPosition = .max
   ) {
     self.storage = storage
     self.database = database
     self.segmentBytes = segmentBytes
     self.shared = ring?.shared
     // A ring that begins before the start holds all that is wanted.
-    ringBegin = ring?.drained ?? .max
-    ringEnd = ring?.reserved ?? .max
+    ringBegin = ring?.drained ?? end
+    ringEnd = ring?.reserved ?? end
     position = start
     bufferPosition = start
   }
@@ -78,7 +82,10 @@ struct LogReader: ~Copyable {
   private mutating func fill() throws(SiltstoneError) -> Bool {
     let from = bufferPosition + UInt64(buffer.count)
     if from >= ringBegin {
-      guard let shared, from < ringEnd else { return false }
+      guard let shared, from < ringEnd else {
+        isCutShort = true
+        return false
+      }
       let length = Int(min(UInt64(LogReader.readBytes), ringEnd - from))
       csup_ring_read(shared.ring, shared.ringBytes, from, buffer.appendUninitialized(length), length)
       return true

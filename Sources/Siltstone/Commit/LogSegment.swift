@@ -5,7 +5,7 @@ internal import CSupport
 ///     offset  size  field
 ///          0     8  magic "SILTLOG\0"
 ///          8     4  format version (1)
-///         12     4  zero
+///         12     4  0 if all its blocks were written before it was used, 1 if they were only reserved
 ///         16    16  database id
 ///         32     8  segment number N
 ///         40     8  segment size S in bytes, a multiple of 4096
@@ -13,10 +13,10 @@ internal import CSupport
 ///         52     -  zeros up to 4096
 ///       4096     S  log bytes: positions N*S ..< (N+1)*S
 ///
-/// Records (see `RecordFraming`) cross from one segment into the next wherever they meet the end. A segment is
-/// written full with zeros before it is used, and renamed to a later number when everything in it is in tables: a
-/// durable write then changes no metadata. What an earlier life left in it never verifies, because each record's
-/// checksum covers its position.
+/// Records (see `RecordFraming`) cross from one segment into the next wherever they meet the end. A segment's blocks are
+/// reserved before it is used, and written full with zeros where durable writes are waited for: such a write then changes
+/// no metadata. It is renamed to a later number when everything in it is in tables. What an earlier life left in it never
+/// verifies, because each record's checksum covers its position.
 struct LogSegment {
   static let headerBytes = 4096
   static let formatVersion: UInt32 = 1
@@ -28,11 +28,13 @@ struct LogSegment {
 
   /// Fills `header` (4096 bytes).
   static func encodeHeader(
-    _ header: UnsafeMutableRawBufferPointer, database: DatabaseID, number: UInt64, segmentBytes: UInt64
+    _ header: UnsafeMutableRawBufferPointer, database: DatabaseID, number: UInt64, segmentBytes: UInt64,
+    isFilled: Bool = true
   ) {
     header.initializeMemory(as: UInt8.self, repeating: 0)
     header.storeBytes(of: magic.littleEndian, as: UInt64.self)
     header.storeBytes(of: formatVersion.littleEndian, toByteOffset: 8, as: UInt32.self)
+    header.storeBytes(of: UInt32(isFilled ? 0 : 1).littleEndian, toByteOffset: 12, as: UInt32.self)
     header.storeBytes(of: database.high.littleEndian, toByteOffset: 16, as: UInt64.self)
     header.storeBytes(of: database.low.littleEndian, toByteOffset: 24, as: UInt64.self)
     header.storeBytes(of: number.littleEndian, toByteOffset: 32, as: UInt64.self)
@@ -46,6 +48,8 @@ struct LogSegment {
     var database: DatabaseID
     var number: UInt64
     var segmentBytes: UInt64
+    /// Whether all blocks were written, not only reserved.
+    var isFilled = true
   }
 
   /// Reads a header by itself. Nil if it is all zeros: the file was never finished. Throws for a newer version, or
@@ -67,7 +71,8 @@ struct LogSegment {
         .unsupportedVersion, "log format \(version) is newer than this build's \(formatVersion)", file: file, offset: 8)
     }
     let identity = Identity(
-      database: DatabaseID(high: word(16), low: word(24)), number: word(32), segmentBytes: word(40))
+      database: DatabaseID(high: word(16), low: word(24)), number: word(32), segmentBytes: word(40),
+      isFilled: word(8) >> 32 == 0)
     guard identity.segmentBytes > 0, identity.segmentBytes <= Limits.maxLogSegmentBytes,
       identity.segmentBytes == StorageAlignment.roundDown(identity.segmentBytes),
       identity.number <= KeyTrailer.maxSequence / identity.segmentBytes

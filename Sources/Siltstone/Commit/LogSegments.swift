@@ -4,8 +4,8 @@ internal import Synchronization
 /// The log's files: which stand ready, which can be used again.
 ///
 /// Segments are prepared ahead of the log's end, by whoever comes first: the holder of the log role in the
-/// background, or a committer that would otherwise have to wait. `prepared` and `log_start` in SHARED say which are in
-/// use; what else is in the directory can be used again. Thread-safe.
+/// background, or a committer that would otherwise have to wait. `prepared`, `log_start` and `durable` in SHARED say
+/// which are in use; what else is in the directory can be used again. Thread-safe.
 final class LogSegments: Sendable {
   let segmentBytes: UInt64
   private let storage: any Storage
@@ -13,6 +13,9 @@ final class LogSegments: Sendable {
   private let shared: SharedState
   /// What this process has open.
   private let open = Mutex<[UInt64: any StorageFile]>([:])
+  /// Whether new segments are written full with zeros, so that a durable write changes no metadata. Worth it only where
+  /// somebody waits for durable writes: otherwise most of a segment may never be written at all.
+  private let fills: Atomic<Bool>
   /// Of this process's threads one at a time asks for the lock that the processes share; none when it is true.
   private let preparing = Mutex(false)
 
@@ -21,7 +24,8 @@ final class LogSegments: Sendable {
   /// Keep two used segments to recycle: the one after the current one, and one for a burst. More only costs disk.
   private static let maxSpares = 2
 
-  init(storage: any Storage, database: DatabaseID, shared: SharedState, segmentBytes: UInt64) {
+  init(storage: any Storage, database: DatabaseID, shared: SharedState, segmentBytes: UInt64, fills: Bool) {
+    self.fills = Atomic(fills)
     self.storage = storage
     self.database = database
     self.shared = shared
@@ -39,8 +43,12 @@ final class LogSegments: Sendable {
     shared.setPrepared(next * segmentBytes)
   }
 
-  /// The oldest segment that still holds something that is not in a table.
-  private var oldest: UInt64 { shared.logStart / segmentBytes }
+  /// Says that somebody waits for durable writes.
+  func fillFromNowOn() { fills.store(true, ordering: .relaxed) }
+
+  /// The oldest segment that still holds something that is not in a table, or that a drain may be writing to or syncing:
+  /// none goes back behind `durable`.
+  private var oldest: UInt64 { min(shared.logStart, shared.durable) / segmentBytes }
   /// The next segment to prepare.
   private var next: UInt64 { shared.prepared / segmentBytes }
 
@@ -105,33 +113,41 @@ final class LogSegments: Sendable {
     }
     if try storage.exists(name) {
       let file = try storage.open(name, .readWrite)
-      if try isWhole(file, name) {
-        try writeHeader(file, number: number)
+      if let isFilled = try isFilled(file, name), isFilled || !fills.load(ordering: .relaxed) {
+        try writeHeader(file, number: number, isFilled: isFilled)
         try storage.syncDirectory()
         return file
       }
-      try storage.remove(name)  // half made when the disk filled up or the process died
+      // Half made when the disk filled up or the process died; or without zeros, which could not be written into it now
+      // without danger: a process that dies at it may have them on their way still when the file is in use.
+      try storage.remove(name)
     }
     return try create(name, number: number)
   }
 
-  /// Whether the file was finished once: it has its size, and a header, which is written last. Without that, a process
-  /// that died while it filled the file may even now have zeros on their way to it.
-  private func isWhole(_ file: any StorageFile, _ name: String) throws(SiltstoneError) -> Bool {
-    guard try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes else { return false }
+  /// Whether all blocks of the file were ever written; nil if it was not finished. One that was has its size, and a
+  /// header, which is written last. Without that, a process that died while it filled the file may even now have zeros on
+  /// their way to it.
+  private func isFilled(_ file: any StorageFile, _ name: String) throws(SiltstoneError) -> Bool? {
+    guard try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes else { return nil }
     let header = AlignedMemory(sizeBytes: LogSegment.headerBytes)
     defer { withExtendedLifetime(header) {} }
-    guard try file.read(into: header.buffer, at: 0) == header.sizeBytes else { return false }
+    guard try file.read(into: header.buffer, at: 0) == header.sizeBytes else { return nil }
     let identity = try? LogSegment.describe(UnsafeRawBufferPointer(header.buffer), file: name)
-    guard let identity = identity ?? nil else { return false }
-    return identity.database == database && identity.segmentBytes == segmentBytes
+    guard let identity = identity ?? nil, identity.database == database, identity.segmentBytes == segmentBytes else {
+      return nil
+    }
+    return identity.isFilled
   }
 
   private func create(_ name: String, number: UInt64) throws(SiltstoneError) -> any StorageFile {
     let file = try storage.open(name, .create)
     do throws(SiltstoneError) {
-      try fillWithZeros(file)
-      try writeHeader(file, number: number)
+      let isReserved = try file.preallocate(UInt64(LogSegment.headerBytes) + segmentBytes)
+      let isFilled = !isReserved || fills.load(ordering: .relaxed)
+      if isFilled { try fillWithZeros(file) }
+      try file.sync()
+      try writeHeader(file, number: number, isFilled: isFilled)
       try storage.syncDirectory()
       return file
     } catch {
@@ -142,7 +158,6 @@ final class LogSegments: Sendable {
 
   private func fillWithZeros(_ file: any StorageFile) throws(SiltstoneError) {
     let sizeBytes = UInt64(LogSegment.headerBytes) + segmentBytes
-    _ = try file.preallocate(sizeBytes)
     let zeros = AlignedMemory(sizeBytes: LogSegments.fillBytes)
     defer { withExtendedLifetime(zeros) {} }
     let queue = try storage.makeIOQueue(depth: 4)
@@ -159,17 +174,18 @@ final class LogSegments: Sendable {
       }
     }
     if let failure { throw failure }
-    try file.sync()
   }
 
-  private func writeHeader(_ file: any StorageFile, number: UInt64) throws(SiltstoneError) {
+  private func writeHeader(_ file: any StorageFile, number: UInt64, isFilled: Bool) throws(SiltstoneError) {
     let header = AlignedMemory(sizeBytes: LogSegment.headerBytes)
     defer { withExtendedLifetime(header) {} }
-    LogSegment.encodeHeader(header.buffer, database: database, number: number, segmentBytes: segmentBytes)
+    LogSegment.encodeHeader(
+      header.buffer, database: database, number: number, segmentBytes: segmentBytes, isFilled: isFilled)
     try file.write(UnsafeRawBufferPointer(header.buffer), at: 0, .dataSync)
   }
 
-  /// Everything before `log_start` is in tables: files that hold nothing else are kept to be used again, or go.
+  /// Everything before `log_start` is in tables: files that hold nothing else, and to which no drain comes back, are kept
+  /// to be used again, or go.
   func releaseFlushed() throws(SiltstoneError) {
     try withLock { () throws(SiltstoneError) in
       let oldest = oldest

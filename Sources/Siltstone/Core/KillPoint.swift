@@ -7,7 +7,7 @@ internal import Glibc
 enum KillPoint: String, CaseIterable {
   case arenaFileMade, arenaClaimed, arenaMade, arenaActive
   case recordInRing, reserved, insertedOne, inserted, published
-  case drainWritten, drained, segmentPrepared
+  case drainWritten, drained, skipped, segmentPrepared
   case tableWritten, editUncertain, editWritten, manifestReplaced, generationOdd, editShown, flushedShown, editDone
   case joined, slotTaken
 

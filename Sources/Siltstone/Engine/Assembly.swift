@@ -15,7 +15,8 @@ struct Assembly {
   ) throws(SiltstoneError) -> Engine {
     let (storage, shared, creation) = (parts.storage, parts.shared, tree.creation)
     let segments = LogSegments(
-      storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes)
+      storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes,
+      fills: options.durability == .synced)
     if let recoveredEnd {
       segments.begin(
         existing: try storage.list().compactMap { LogSegment.number(fromFileName: $0) }, end: recoveredEnd)
@@ -47,15 +48,17 @@ struct Assembly {
       shared: shared, arenas: parts.arenas, view: view, storage: storage, role: role(CSUP_ROLE_FLUSH), report: report,
       emit: { options.eventHandler?($0) }, settle: { () throws(SiltstoneError) in try tree.scavenge() }
     ) { (memtable, end) throws(SiltstoneError) in
-      // The segment in which the log will begin must exist before the manifest says so, and whatever is released must
-      // not be wanted by a drain any more.
+      // The segment in which the log will begin must exist before the manifest says so.
       try segments.prepare(upTo: end + 1)
-      try drainer.waitDurable(end)
       let nanoseconds = try tree.flush(memtable, end: end)
       pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
       scheduler.wake()
-      // The flush is done, whatever becomes of files that nobody needs: the next release tries again.
-      do throws(SiltstoneError) { try segments.releaseFlushed() } catch { report(error) }
+      // The flush is done, whatever becomes of files that nobody needs: the next release tries again. The log passes over
+      // what is in tables now; files to which a drain might come back are not released.
+      do throws(SiltstoneError) {
+        if shared.failed == 0 { try drainer.waitDurable(end) }
+        try segments.releaseFlushed()
+      } catch { report(error) }
     }
     let pipeline = CommitPipeline(
       shared: shared, segments: segments, drainer: drainer, view: view, arenas: parts.arenas, flushes: flusher,
@@ -103,21 +106,34 @@ extension Options {
 
 /// How the memory budget is shared out.
 struct MemoryPlan {
-  /// Arenas that may be in use: one fills, the others wait for their flush. More than four would only hide a flush that
-  /// cannot keep up.
+  /// Arenas that may be in use: one fills, one is flushed, and one is ready when either is late. More would only hide a
+  /// flush that cannot keep up, and keep more of the log than the ring holds.
   let arenas: ArenaTable.Plan
+  /// The log ring, a power of two: what is in it need not be written to the log's files if a flush comes first, so it
+  /// holds two memtables' worth if it can. More would not be reached: what is a second old is written.
+  let ringBytes: UInt64
   /// What remains for blocks, indexes and filters.
   let cacheBytes: Int
 
   /// Buffers of one flush and of one compaction: two inputs' read-ahead for each of a dozen runs, and write-behind.
   private static let bufferBytes = 16 << 20
+  /// The least is some 10 ms at full rate.
+  static let minRingBytes = 16 << 20
+  private static let maxRingBytes = 128 << 20
 
   init(_ options: Options) {
-    let ring = Int(options.ringBytes)
     // Half of the budget, but two at least.
-    let memtableCount = min(max((options.memoryBudgetBytes / 2) / options.memtableBytes, 2), 4)
+    let memtableCount = min(max((options.memoryBudgetBytes / 2) / options.memtableBytes, 2), 3)
     arenas = ArenaTable.Plan(arenaBytes: options.memtableBytes, limit: memtableCount)
-    let rest = options.memoryBudgetBytes - ring - memtableCount * options.memtableBytes
+    ringBytes = options.ringBytes ?? MemoryPlan.ringBytes(options)
+    let rest = options.memoryBudgetBytes - Int(ringBytes) - memtableCount * options.memtableBytes
     cacheBytes = max(rest - min(MemoryPlan.bufferBytes, rest / 2), 1 << 20)
+  }
+
+  private static func ringBytes(_ options: Options) -> UInt64 {
+    let most = min(options.memoryBudgetBytes / 4, options.memoryBudgetBytes - 2 * options.memtableBytes - 1 << 20)
+    var ring = minRingBytes
+    while ring < min(2 * options.memtableBytes, maxRingBytes), 2 * ring <= most { ring *= 2 }
+    return UInt64(ring)
   }
 }

@@ -63,7 +63,8 @@ extension Engine {
     let drained = shared.drained
     let begin = tree.logStart
     var reader = LogReader(
-      storage: storage, database: tree.creation.database, segmentBytes: segments.segmentBytes, from: begin, ring: nil)
+      storage: storage, database: tree.creation.database, segmentBytes: segments.segmentBytes, from: begin, ring: nil,
+      end: drained)
     var records = 0
     while reader.position < drained {
       let next: LogReader.Record?
@@ -74,7 +75,7 @@ extension Engine {
         throw error
       }
       guard let record = next else {
-        if isSuperfluous(reader.position) { return records }
+        if isSuperfluous(reader.position) || reader.isCutShort { return records }
         throw .corrupt(
           "the log does not verify", file: LogSegment.fileName(reader.position / segments.segmentBytes),
           offset: UInt64(LogSegment.headerBytes) + reader.position % segments.segmentBytes)

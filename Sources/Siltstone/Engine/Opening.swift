@@ -214,7 +214,7 @@ struct Opening {
     let creation = manifest.state.creation
     let logStart = manifest.state.logStart
     let (shared, remains) = try SharedState.attach(
-      storage: storage, database: creation.database, ringBytes: options.ringBytes)
+      storage: storage, database: creation.database, ringBytes: MemoryPlan(options).ringBytes)
     try shared.reset(remains)
     // First: then nobody is still at removing what bears the same names.
     let memoryUse = try ArenaTable.use(storage, shared, creation.database, isFirst: options.sharing != .exclusive)
@@ -293,7 +293,13 @@ struct Opening {
   }
 
   private func openManifest(_ recovered: inout Manifest.Recovered) throws(SiltstoneError) -> Manifest {
-    if try storage.exists(CurrentFile.name) { return try Manifest.recover(storage, &recovered) }
+    if try storage.exists(CurrentFile.name) {
+      let manifest = try Manifest.recover(storage, &recovered)
+      // What a process that died had written and not synced counts from here on: the log before it will be given up.
+      try storage.open(recovered.fileName, .readWriteBuffered).sync()
+      try storage.syncDirectory()
+      return manifest
+    }
     let segmentBytes = options.logSegmentBytes ?? Opening.segmentBytes(memtableBytes: options.memtableBytes)
     return try Manifest.create(
       storage, VersionEdit.Creation(database: .random(storage), logSegmentBytes: segmentBytes))

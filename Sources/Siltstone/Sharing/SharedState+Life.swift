@@ -229,12 +229,15 @@ extension SharedState {
     csup_store(words.magic, head.magic)
     // Before the ring is used: a power cut could otherwise leave pages of the ring and a header of zeros, which is what
     // damage looks like.
-    if isNew { try mapping.sync() }
+    if isNew { try syncHeader() }
   }
 
   /// Marks an orderly end: the log file holds everything.
   func end() throws(SiltstoneError) {
     header.pointee.clean = 1
-    try mapping.sync()
+    try syncHeader()
   }
+
+  /// The ring needs none: what it holds and no file does is not looked at after a power cut.
+  private func syncHeader() throws(SiltstoneError) { try mapping.sync(upTo: Int(CSUP_SHARED_HEADER_BYTES)) }
 }

@@ -92,6 +92,18 @@ final class SharedState: Sendable {
     self.ringBytes = ringBytes
   }
 
+  /// Faults in the ring's pages for these positions, changing nothing. REQUIRES: no more than the ring has.
+  func touchRing(_ positions: Range<LogPosition>) {
+    var begin = StorageAlignment.roundDown(positions.lowerBound)
+    while begin < positions.upperBound {
+      let lap = begin / ringBytes * ringBytes
+      let end = min(StorageAlignment.roundUp(positions.upperBound), lap + ringBytes)
+      let offset = Int(CSUP_SHARED_HEADER_BYTES) - Int(lap)
+      mapping.populate(Int(begin) + offset..<Int(end) + offset)
+      begin = end
+    }
+  }
+
   static func fileBytes(ringBytes: UInt64) -> Int { Int(CSUP_SHARED_HEADER_BYTES) + Int(ringBytes) }
 }
 

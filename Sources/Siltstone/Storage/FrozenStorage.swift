@@ -86,7 +86,8 @@ private final class PrivateCopy: MappedFile {
   var sizeBytes: Int { memory.sizeBytes }
   var identity: FileIdentity { FileIdentity(device: 0, inode: 0) }
   var isPrivate: Bool { true }
-  func sync() throws(SiltstoneError) {}
+  func sync(upTo end: Int) throws(SiltstoneError) {}
+  func populate(_ range: Range<Int>) {}
 }
 
 private final class PrivateLock: FileLock {}

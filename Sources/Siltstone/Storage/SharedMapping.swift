@@ -16,7 +16,7 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
     name = file.name
     if try file.sizeBytes() != UInt64(sizeBytes) {
       do throws(SiltstoneError) {
-        try SharedMapping.fillWithZeros(file, sizeBytes)
+        try SharedMapping.make(file, sizeBytes)
       } catch {
         try? file.truncate(to: 0)
         throw error
@@ -51,11 +51,16 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
     return identity
   }
 
-  /// Writes every block, because a store into a hole could meet a full disk, and that is a signal, not an error. The
-  /// file grows with the writes, never ahead of them, and is synced at its full size: a file of the right size is
-  /// one that was finished.
-  private static func fillWithZeros(_ file: DiskFile, _ sizeBytes: Int) throws(SiltstoneError) {
+  /// Reserves every block, or writes it where that is not to be had, because a store into a hole could meet a full disk,
+  /// and that is a signal, not an error. The file grows with its blocks, never ahead of them, and is synced at its full
+  /// size: a file of the right size is one that was finished.
+  private static func make(_ file: DiskFile, _ sizeBytes: Int) throws(SiltstoneError) {
     try file.truncate(to: 0)
+    if try !file.preallocate(UInt64(sizeBytes)) { try fillWithZeros(file, sizeBytes) }
+    try file.sync()
+  }
+
+  private static func fillWithZeros(_ file: DiskFile, _ sizeBytes: Int) throws(SiltstoneError) {
     let zeros = AlignedMemory(sizeBytes: 1 << 20)
     defer { withExtendedLifetime(zeros) {} }
     var offset = 0
@@ -64,14 +69,15 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
       try file.write(UnsafeRawBufferPointer(start: zeros.base, count: length), at: UInt64(offset), .none)
       offset += length
     }
-    try file.sync()
   }
 
   // In a child of fork nothing is mapped there, or something else is.
   deinit { if forks == csup_fork_count() { csup_unmap(base, sizeBytes) } }
 
-  func sync() throws(SiltstoneError) {
-    let number = csup_sync_mapping(base, sizeBytes)
+  func sync(upTo end: Int) throws(SiltstoneError) {
+    let number = csup_sync_mapping(base, min(end, sizeBytes))
     if number != 0 { throw .system("sync the mapping", errno: number, file: name) }
   }
+
+  func populate(_ range: Range<Int>) { csup_populate(base + range.lowerBound, range.count) }
 }

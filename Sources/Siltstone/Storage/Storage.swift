@@ -90,8 +90,10 @@ protocol MappedFile: AnyObject, Sendable {
   var identity: FileIdentity { get }
   /// Whether it is only a copy, whose changes nobody else sees, and which the file does not see.
   var isPrivate: Bool { get }
-  /// Brings the bytes to stable media.
-  func sync() throws(SiltstoneError)
+  /// Brings the bytes before `end` to stable media.
+  func sync(upTo end: Int) throws(SiltstoneError)
+  /// Faults these bytes in for writing, changing nothing. REQUIRES: whole pages.
+  func populate(_ range: Range<Int>)
 }
 
 extension MappedFile {

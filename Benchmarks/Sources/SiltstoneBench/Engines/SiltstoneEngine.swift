@@ -12,8 +12,8 @@ final class SiltstoneEngine: KeyValueEngine {
     self.specification = specification
     var options = Options()
     options.memtableBytes = specification.memtableBytes
-    // The budget holds memtables, the log's ring, the buffers of jobs, and the block cache; the first three are on top
-    // of what the specification grants for the cache.
+    // The budget holds memtables, three of them, the log's ring, the buffers of jobs, and the block cache: what the ring
+    // takes is memory that other engines have for a fourth memtable, and the rest comes off the block cache.
     options.memoryBudgetBytes =
       specification.memtableBytes * specification.memtables + specification.cacheBytes + 32 << 20
     options.bottomCompression = specification.codec
@@ -37,7 +37,7 @@ final class SiltstoneEngine: KeyValueEngine {
       engine.build = "release"
     #endif
     engine.settings = [
-      .init("memtables", "\(specification.memtables) x \(specification.memtableBytes >> 20) MiB"),
+      .init("memtables", "\(min(specification.memtables, 3)) x \(specification.memtableBytes >> 20) MiB"),
       .init("block cache", "\(specification.cacheBytes >> 20) MiB"),
       .init("compression", "last level \(specification.compression.rawValue), above none"),
       .init("filter", "\(specification.filterBitsPerKey) bits a key"),
@@ -73,6 +73,7 @@ final class SiltstoneEngine: KeyValueEngine {
       "stallSeconds": Double(metrics.stallNanoseconds) / 1e9,
       "slowdownSeconds": Double(metrics.slowdownNanoseconds) / 1e9,
       "runs": Double(metrics.runCount),
+      "batchesPerSync": Double(metrics.batchesWritten) / Double(max(metrics.logSyncs, 1)),
       "memoryBytes": Double(metrics.memoryBytes),
       "takeovers": Double(metrics.takeovers),
     ]

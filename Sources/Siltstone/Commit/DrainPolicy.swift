@@ -1,0 +1,79 @@
+/// When the log goes to its files although nobody waits for it: as late as is right. A flush most often brings the
+/// same bytes to disk in a table before that, and then they need not go there a second time.
+///
+/// They must when they get old, so that a power cut takes about a second of staged writes and no more; when they take
+/// up most of the ring; and soon, as long as somebody waits for the log's durability now and then, so that whoever does
+/// finds little to write first.
+struct DrainPolicy {
+  /// The log as it stands: positions that only grow.
+  struct Watermarks {
+    var reserved: LogPosition = 0
+    var drained: LogPosition
+    var durable: LogPosition
+    /// Everything before is in tables, and so need not be drained.
+    var logStart: LogPosition
+  }
+
+  enum Step: Equatable {
+    case rest
+    /// Write everything below to the files.
+    case drain(LogPosition)
+    /// Bring everything below to stable media.
+    case sync(LogPosition)
+  }
+
+  private let ringBytes: UInt64
+  /// Everything below `position` is older than `time`. Oldest first.
+  private var marks: [(position: LogPosition, time: UInt64)] = []
+  /// Where `durable` was when the last step was done: what is beyond somebody else has moved.
+  private var seenDurable: LogPosition?
+  /// Until then somebody is taken to wait for durability again.
+  private var promptUntil: UInt64 = 0
+
+  /// What is older than this becomes durable, whether anybody waits for it or not.
+  static let maxAgeNanoseconds: UInt64 = 1_000_000_000
+  /// How exactly ages are known.
+  static let markNanoseconds: UInt64 = 100_000_000
+  /// A tail this short is drained whole: fewer and larger writes.
+  static let smallTailBytes: UInt64 = 1 << 20
+  /// A few full-size writes, which whoever waits for durability may have to make first.
+  static let promptTailBytes: UInt64 = 256 << 10
+
+  init(ringBytes: UInt64) {
+    self.ringBytes = ringBytes
+    marks.reserveCapacity(2 * Int(DrainPolicy.maxAgeNanoseconds / DrainPolicy.markNanoseconds))
+  }
+
+  /// Whether somebody waits for durability now and then.
+  func isPrompt(_ nowNanoseconds: UInt64) -> Bool { nowNanoseconds < promptUntil }
+
+  /// What is to be done now. To be asked again when that is done, until it is nothing.
+  mutating func next(_ log: Watermarks, nowNanoseconds now: UInt64) -> Step {
+    if log.durable > max(seenDurable ?? .max, log.logStart) { promptUntil = now + DrainPolicy.maxAgeNanoseconds }
+    seenDurable = log.durable
+    let settled = max(log.durable, log.logStart)
+    let begin = max(log.drained, log.logStart)
+    let tail = log.reserved - min(begin, log.reserved)
+    let isPrompt = isPrompt(now)
+    mark(log.reserved, settled, now)
+    if let old = marks.last(where: { now - $0.time >= DrainPolicy.maxAgeNanoseconds }) {
+      return .sync(isPrompt || tail <= DrainPolicy.smallTailBytes ? log.reserved : old.position)
+    }
+    if isPrompt, tail >= DrainPolicy.promptTailBytes { return .drain(log.reserved) }
+    if tail > ringBytes / 8 * 7 { return .drain(begin + ringBytes / 16) }
+    return .rest
+  }
+
+  /// Says how far the last step has come, so that this does not pass for somebody else's doing.
+  mutating func didStep(_ durable: LogPosition) { seenDurable = durable }
+
+  private mutating func mark(_ position: LogPosition, _ settled: LogPosition, _ now: UInt64) {
+    marks.removeAll { $0.position <= settled }
+    if position <= max(settled, marks.last?.position ?? 0) { return }
+    if let last = marks.last, now - last.time < DrainPolicy.markNanoseconds { return }
+    // More than that there are only if they cannot become durable; then the last one stands for the rest.
+    if marks.count < 2 * Int(DrainPolicy.maxAgeNanoseconds / DrainPolicy.markNanoseconds) {
+      marks.append((position, now))
+    }
+  }
+}
