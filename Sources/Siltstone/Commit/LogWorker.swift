@@ -56,7 +56,8 @@ final class LogWorker: Sendable {
       }
       let soon = tend()
       let pause =
-        soon ? LogWorker.tendIntervalNanoseconds
+        soon
+        ? LogWorker.tendIntervalNanoseconds
         : shared.durable < shared.reserved ? DrainPolicy.markNanoseconds : LogWorker.idleNanoseconds
       if !isStopping.load(ordering: .acquiring) { csup_futex_wait(wanted, before, pause) }
     }

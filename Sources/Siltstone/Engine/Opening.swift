@@ -296,8 +296,10 @@ struct Opening {
     if try storage.exists(CurrentFile.name) {
       let manifest = try Manifest.recover(storage, &recovered)
       // What a process that died had written and not synced counts from here on: the log before it will be given up.
-      try storage.open(recovered.fileName, .readWriteBuffered).sync()
-      try storage.syncDirectory()
+      if options.sharing != .readOnly {
+        try storage.open(recovered.fileName, .readWriteBuffered).sync()
+        try storage.syncDirectory()
+      }
       return manifest
     }
     let segmentBytes = options.logSegmentBytes ?? Opening.segmentBytes(memtableBytes: options.memtableBytes)
