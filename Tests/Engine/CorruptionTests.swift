@@ -54,8 +54,8 @@ import Testing
 
     enum Outcome { case right, refused(SiltstoneError), wrong(String) }
 
-    /// Opens it as it is and reads it all, by lookups and by a scan: for reading only, and then as one that recovers it.
-    /// Both must come to the same, and the first must change nothing.
+    /// Opens it as it is and reads it all, by lookups and by a scan: for reading only, and then as one that recovers
+    /// it. Both must come to the same, and the first must change nothing.
     func read() -> Outcome {
       let before = disk.backup()
       let readOnly = read(.readOnly)
