@@ -48,7 +48,7 @@ import Testing
     let database = try Database.open(copy.path, options: .small())
     death.join()
     #expect(try database.get("k") == Array("v".utf8))
-    #expect(try !SharedState.isBeingRecovered(storage))
+    #expect(try !SharedState.isAbandoned(storage))
     try database.close()
   }
 
@@ -93,9 +93,9 @@ import Testing
     insert("b", 6, new)
     try shared.begin(database: fixture.database, segmentBytes: 1 << 16, end: 9, drained: 9, durable: 0)
     #expect(try seen() == [true, true], "readable, though nobody may join yet")
-    #expect(try SharedState.isBeingRecovered(fixture.storage))
+    #expect(try SharedState.isAbandoned(fixture.storage))
     shared.endRecovery()
-    #expect(try !SharedState.isBeingRecovered(fixture.storage))
+    #expect(try !SharedState.isAbandoned(fixture.storage))
     #expect(try seen() == [true, true])
     try fixture.close()
   }

@@ -1,3 +1,5 @@
+import Glibc
+import Synchronization
 import Testing
 
 @testable import Siltstone
@@ -44,6 +46,29 @@ import Testing
     let kinds = Set(seen.all.map(\.kind))
     #expect(kinds.isSuperset(of: [.recovery, .flush, .compaction]))
     #expect(seen.all.allSatisfy { !$0.description.contains("\n") })
+  }
+
+  /// A child that another thread is just starting has all descriptors, and with them the locks, until it runs its
+  /// program. Whoever opens meanwhile must not join those who have left.
+  @Test(arguments: [Options.Sharing.processes, .readOnly])
+  func aLockThatOutlivesItsOwnerIsWaitedFor(_ sharing: Options.Sharing) throws {
+    let directory = TemporaryDirectory()
+    let database = try Database.open(directory.path, options: .small())
+    try database.put("a", "1")
+    try database.close()
+    let storage = try DiskStorage(path: directory.path, create: false)
+    let lock = Mutex(try storage.tryLock(SharedState.fileName, byte: SharedState.LockByte.slot(0)))
+    #expect(lock.withLock { $0 != nil })
+    let child = try BackgroundThread("child") {
+      usleep(200_000)
+      lock.withLock { $0 = nil }
+    }
+    var options = Options.small()
+    options.sharing = sharing
+    let again = Result { try Database.open(directory.path, options: options) }
+    child.join()
+    #expect(try again.get().get("a") == Array("1".utf8))
+    try again.get().close()
   }
 
   @Test func optionsThatCannotBeAreRefused() throws {

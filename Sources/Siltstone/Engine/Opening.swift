@@ -39,11 +39,13 @@ struct Opening {
   private func isOpen() throws(SiltstoneError) -> Bool {
     let begin = storage.monotonicNanoseconds()
     while try ProcessTable.isAnyAlive(storage) {
-      guard try SharedState.isBeingRecovered(storage) else { return true }
-      // Whoever was at it has let go of the lock of opening, and so is dying: the slot's lock goes next.
+      guard try SharedState.isAbandoned(storage) else { return true }
+      // Whoever was at it has let go of the lock of opening, and so is dying: the slot's lock goes next. Or it has
+      // left, and a child that it was just starting holds the lock until it runs its program.
       if storage.monotonicNanoseconds() - begin > Opening.patienceNanoseconds {
         throw SiltstoneError(
-          .alreadyOpen, "a process that was recovering the database does not get done with dying", file: directory)
+          .alreadyOpen, "a process that was recovering or closing the database does not get done with ending",
+          file: directory)
       }
       csup_sleep(1_000_000)
     }

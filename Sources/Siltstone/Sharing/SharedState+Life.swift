@@ -55,14 +55,16 @@ extension SharedState {
     return state
   }
 
-  /// Whether a process recovers the database, or has died at it: then it is for nobody to join. Read from the file,
-  /// since a header in the making is not there to be mapped. REQUIRES: the lock of opening, and that the file exists.
-  static func isBeingRecovered(_ storage: any Storage) throws(SiltstoneError) -> Bool {
+  /// Whether there is nobody to join, although the lock on a slot is held: a process has died while it recovered the
+  /// database, or the last one has left it in order. Read from the file, since a header in the making is not there to
+  /// be mapped. REQUIRES: the lock of opening, and that the file exists.
+  static func isAbandoned(_ storage: any Storage) throws(SiltstoneError) -> Bool {
     let bytes = AlignedMemory(sizeBytes: StorageAlignment.bytes)
     defer { withExtendedLifetime(bytes) {} }
     let count = try storage.open(fileName, .readBuffered).read(into: bytes.buffer, at: 0)
     let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
     return count < bytes.sizeBytes || csup_load32(head.pointer(to: \.recovering)!) != Recovery.done
+      || head.pointee.clean == 1
   }
 
   /// Refuses to take part in locks whose owners are in another PID namespace. The kernel knows the owner of a robust
