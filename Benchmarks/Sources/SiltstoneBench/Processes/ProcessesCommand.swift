@@ -15,8 +15,8 @@ struct ProcessesCommand: ParsableCommand {
       """)
 
   @Option(help: "Parts, separated by commas.") var part = Part.allCases.map(\.rawValue).joined(separator: ",")
-  @Option(help: "Rounds: how often each side is measured, in turn.") var rounds = 5
-  @Option(help: "Keys, and staged puts or gets of a round.") var keys: UInt64 = 1_000_000
+  @Option(help: "Rounds: how often each side is measured, in turn.") var rounds = 7
+  @Option(help: "Keys, and staged puts or gets of a round.") var keys: UInt64 = 2_000_000
   @Option(help: "Synced puts of a round.") var syncs: UInt64 = 20_000
   @Option(help: "Processes that are killed.") var kills = 200
   @Option(help: "Where to work; a directory is made there, and removed.") var dir = "."
