@@ -26,7 +26,8 @@ import Testing
   func whatWasNeverDrainedIsThere(seed: UInt64) throws {
     var options = Options.small()
     options.ringBytes = 1 << 19
-    try Self.chain(seed: seed, rounds: 5, options) { random in Bool.random(using: &random) ? .process : .power(&random) }
+    try Self.chain(seed: seed, rounds: 5, options) { random in Bool.random(using: &random) ? .process : .power(&random)
+    }
   }
 
   /// Runs the workload on what the last crash left, lets it crash at some moment, and checks.

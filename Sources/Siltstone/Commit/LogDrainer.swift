@@ -135,7 +135,8 @@ final class LogDrainer: Sendable {
   ///
   /// The one place where bytes come to be left out of the files: whatever else is to keep them there belongs here.
   private func skipFlushed() throws(SiltstoneError) {
-    let start = min(shared.logStart, try shared.logEnd())
+    let start = shared.logStart
+    guard start <= (try shared.logEnd()) else { throw SharedState.writtenOver("the log begins behind its end") }
     if start > shared.drained { shared.setDrained(start) }
     KillPoint.reach(.skipped)
     if start > shared.durable { shared.setDurable(start) }
