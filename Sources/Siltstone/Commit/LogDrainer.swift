@@ -1,4 +1,5 @@
 internal import CSupport
+internal import Glibc
 internal import Synchronization
 
 /// Moves the log from the ring to its files, and makes it durable. What has come into tables meanwhile is passed over:
@@ -86,6 +87,7 @@ final class LogDrainer: Sendable {
         if writer.hasEnded { throw SiltstoneError(.closed, "the database was closed") }
         // Again, now that no other can fail: a sync that comes after one that failed may succeed, and proves nothing.
         if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
+        if durable, limit == .max { gather() }
         try skipFlushed()
         if !done() { try drain(&writer, durable: durable, upTo: limit) }
       }
@@ -98,6 +100,15 @@ final class LogDrainer: Sendable {
       throw SiltstoneError(.corruption, "the drain lock is broken", file: SharedState.fileName)
     }
   }
+
+  /// Lets those whose bytes have just become durable append their next ones. Whoever wakes first leads the next drain, and
+  /// would else lead it for half of the group, time and again. Not where they are few: then a processor that is given
+  /// away, perhaps to somebody who keeps it for its whole time slice, costs more than a second drain.
+  private func gather() {
+    if csup_load32(shared.words.drainWaiters) >= LogDrainer.groupWaiters { sched_yield() }
+  }
+  /// With four asleep, and who leads and who has been woken on top, a whole group was worth more in all measurements.
+  private static let groupWaiters: UInt32 = 4
 
   /// A drainer that died left nothing behind but watermarks that lag; what it wrote is simply written again. But not
   /// while the device may still be at its last writes: the block in which it ended would then, for all that anybody
@@ -124,7 +135,8 @@ final class LogDrainer: Sendable {
   ///
   /// The one place where bytes come to be left out of the files: whatever else is to keep them there belongs here.
   private func skipFlushed() throws(SiltstoneError) {
-    let start = min(shared.logStart, try shared.logEnd())
+    let start = shared.logStart
+    guard start <= (try shared.logEnd()) else { throw SharedState.writtenOver("the log begins behind its end") }
     if start > shared.drained { shared.setDrained(start) }
     KillPoint.reach(.skipped)
     if start > shared.durable { shared.setDurable(start) }

@@ -46,7 +46,7 @@ final class LogWorker: Sendable {
         }
       }
       let before = csup_load32(wanted)
-      touched.ahead(of: shared.reserved, in: shared)
+      touched.ahead(of: min(shared.reserved, KeyTrailer.maxSequence), in: shared)
       do throws(SiltstoneError) {
         try drain(&policy, storage.monotonicNanoseconds())
         // Last, so that a disk too full for the next segment does not keep this one from being synced.
