@@ -66,10 +66,8 @@ final class LogSegments: Sendable {
   private func withLock(_ body: () throws(SiltstoneError) -> Void) throws(SiltstoneError) {
     try preparing.withLock { (hasEnded) throws(SiltstoneError) in
       if hasEnded { throw SiltstoneError(.closed, "the database was closed") }
-      if csup_lock_acquire(shared.words.segmentsLock) == CSUP_LOCK_BROKEN {
-        throw SiltstoneError(.corruption, "the lock of the log segments is broken", file: SharedState.fileName)
-      }
-      defer { csup_lock_release(shared.words.segmentsLock) }
+      try shared.acquire(.segments)
+      defer { shared.release(.segments) }
       try body()
     }
   }

@@ -1,5 +1,6 @@
 internal import CSupport
 internal import Glibc
+internal import Synchronization
 
 /// The file SHARED, mapped: watermarks, locks, slots, arenas and the log ring, as `csup_shared.h` draws them.
 ///
@@ -16,6 +17,8 @@ final class SharedState: Sendable {
     static func role(_ role: csup_role) -> UInt64 { 8 + UInt64(role.rawValue) }
     /// Held for as long as the process in that slot lives.
     static func slot(_ index: Int) -> UInt64 { 64 + UInt64(index) }
+    /// From here on: held for as long as a process may be at one of the locks in SHARED from that seat.
+    static let seats: UInt64 = 256
     /// Marked by a process that may not write: the generations that it reads from ...
     static let generations: UInt64 = 1 << 60
     /// ... and the positions of its snapshots.
@@ -29,6 +32,11 @@ final class SharedState: Sendable {
   /// The log ring: position p lives at `ring[p % ringBytes]`.
   nonisolated(unsafe) let ring: UnsafeMutablePointer<UInt8>
   let ringBytes: UInt64
+  /// Who this process is to the locks, from `takeSeat` on.
+  nonisolated(unsafe) let locker: UnsafeMutablePointer<csup_locker>
+  let seat = Mutex<LockSeat?>(nil)
+  /// How often a lock was not to be had at once.
+  let refusals = Atomic<UInt32>(0)
 
   /// The changing words, each at its place in the mapping.
   struct Words: @unchecked Sendable {  // into memory that is made for sharing; all access is atomic
@@ -80,7 +88,11 @@ final class SharedState: Sendable {
     words = Words(header)
     ring = (mapping.base + Int(CSUP_SHARED_HEADER_BYTES)).assumingMemoryBound(to: UInt8.self)
     self.ringBytes = ringBytes
+    locker = .allocate(capacity: 1)
+    locker.initialize(to: csup_locker())
   }
+
+  deinit { locker.deallocate() }
 
   static func fileBytes(ringBytes: UInt64) -> Int { Int(CSUP_SHARED_HEADER_BYTES) + Int(ringBytes) }
 }
