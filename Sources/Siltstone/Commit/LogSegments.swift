@@ -68,6 +68,7 @@ final class LogSegments: Sendable {
       if hasEnded { throw SiltstoneError(.closed, "the database was closed") }
       try shared.acquire(.segments)
       defer { shared.release(.segments) }
+      try shared.checkSegments(segmentBytes)
       try body()
     }
   }
@@ -82,7 +83,7 @@ final class LogSegments: Sendable {
         let file = try prepare(number)
         open.withLock { $0[number] = file }
         KillPoint.reach(.segmentPrepared)
-        shared.setPrepared((number + 1) * segmentBytes)
+        shared.setPrepared((number &+ 1) &* segmentBytes)
       }
     }
   }
@@ -192,5 +193,8 @@ final class LogSegments: Sendable {
   }
 
   /// Segments that could not be given up yet, with those made ready ahead.
-  var liveSegmentCount: Int { Int(next - min(oldest, next)) }
+  var liveSegmentCount: Int {
+    let (oldest, next) = (oldest, next)
+    return Int(next - min(oldest, next))
+  }
 }

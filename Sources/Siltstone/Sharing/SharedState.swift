@@ -123,6 +123,18 @@ extension SharedState {
     return end
   }
 
+  /// Checks the two words that say which segments of the log are in use, before any file is made, renamed or removed on
+  /// their word. REQUIRES: the lock of the segments, so that `prepared` stays as it is.
+  func checkSegments(_ segmentBytes: UInt64) throws(SiltstoneError) {
+    let (start, ready) = (logStart, prepared)  // before the words that they could be overtaken by
+    let (published, reserved) = (published, min(reserved, KeyTrailer.maxSequence))
+    // The largest batch, a segment to spare, and as much again.
+    let farthest = reserved + 2 * (UInt64(Limits.maxBatchBytes) + 2 * segmentBytes)
+    guard start <= published, start / segmentBytes <= ready / segmentBytes, ready % segmentBytes == 0,
+      reserved / segmentBytes <= ready / segmentBytes, ready <= farthest
+    else { throw SharedState.writtenOver("what it says of the log's segments cannot be") }
+  }
+
   /// What participants keep does not hold.
   static func writtenOver(_ what: String) -> SiltstoneError {
     .corrupt(
