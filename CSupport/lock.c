@@ -263,3 +263,10 @@ void csup_lock_bury(csup_owner *owners, uint32_t seat, uint32_t number) {
       __atomic_compare_exchange_n(&owner->word, &word, died, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
   }
 }
+
+void csup_lock_settle(csup_owner *owners, csup_lock *lock) {
+  uint64_t word = __atomic_load_n(&lock->word, __ATOMIC_ACQUIRE);
+  enum state state = look(&(csup_locker){owners, 0, 0}, word);
+  if (state == IMPOSSIBLE || state == UNOWNED)
+    __atomic_compare_exchange_n(&lock->word, &word, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}

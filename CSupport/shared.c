@@ -51,12 +51,14 @@ void csup_shared_reset(csup_shared *s, bool keeps_locks) {
   csup_store(&s->active, s->flushed << 8);
   s->next_table = s->next_run = 1;
   s->next_arena = next_arena != 0 && next_arena < limit ? next_arena : 1;
-  if (keeps_locks) {
-    s->processes = processes; /* so that none has a number that a lock or an owner word still bears */
-    return;
-  }
+  /* So that no process gets a number that a lock or an owner word still bears. */
+  if (keeps_locks) s->processes = processes;
   csup_lock *locks[] = {&s->commit_lock, &s->drain_lock, &s->manifest_lock, &s->segments_lock};
-  for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) csup_store(&locks[i]->word, 0);
+  for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
+    if (keeps_locks) csup_lock_settle(csup_owners(s), locks[i]);
+    else csup_store(&locks[i]->word, 0);
+  }
+  if (keeps_locks) return;
   memset(csup_owners(s), 0, CSUP_LOCK_SEATS * CSUP_LOCK_OWNERS * sizeof(csup_owner));
 }
 

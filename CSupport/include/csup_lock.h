@@ -25,6 +25,10 @@
  * not used again as long as its process keeps its seat, and a seat that is taken anew gets a new number; so what a
  * lock's word says of a dead owner cannot become true of a living one while a waiter is about to exchange it.
  *
+ * What was not done. An owner word for each lock of a process would have to be taken by one thread after the other: two
+ * more atomic instructions, and a list for locks within locks. One thread whose end stands for its process's would cost
+ * nothing; but the kernel marks it dead while others of the process still run, or have a write on its way.
+ *
  * Waiters sleep on the lock's word, for milliseconds at most: then they look whether the owner lives. Whoever releases
  * wakes one; nothing is lost if that one is killed, only late. */
 #ifndef CSUP_LOCK_H
@@ -77,6 +81,8 @@ bool csup_lock_holder(const csup_lock *lock, uint32_t *seat, uint32_t *number);
 /* Marks the owner words of a process that had this seat under this number, for a kernel that has not. REQUIRES: it is
  * dead. */
 void csup_lock_bury(csup_owner *owners, uint32_t seat, uint32_t number);
+/* At the beginning of a life: frees the lock if its word is one that nobody can have written who is at it, or was. */
+void csup_lock_settle(csup_owner *owners, csup_lock *lock);
 /* In a child of fork: what its parent's thread was at is not the child's. */
 void csup_lock_forget(void);
 

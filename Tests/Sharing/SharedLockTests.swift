@@ -94,6 +94,13 @@ import Testing
     #expect(csup_load32(shared.words.processes) == attached)
     #expect(try shared.acquire(.drain))
     shared.release(.drain)
+    // But not what nobody can have left, nor anything of another run of the machine.
+    csup_store(&shared.words.manifestLock.pointee.word, .max)
+    csup_shared_reset(shared.header, true)
+    #expect(try !shared.acquire(.manifest))
+    csup_shared_reset(shared.header, true)
+    #expect(shared.holder(of: .manifest) != nil, "a thread is at it")
+    shared.release(.manifest)
     csup_shared_reset(shared.header, false)
     #expect(try !shared.acquire(.drain))
     shared.release(.drain)
