@@ -43,9 +43,13 @@ let package = Package(
     .target(
       name: "CStores", dependencies: ["CSupport"], path: "Tests/Memtable/Stores",
       cSettings: [.define("_GNU_SOURCE")]),
+    // For tests of what is left when the owner of a lock dies, or one who waits for it.
+    .target(
+      name: "CDeaths", dependencies: ["CSupport"], path: "Tests/Sharing/Deaths",
+      cSettings: [.define("_GNU_SOURCE")]),
     .testTarget(
-      name: "SiltstoneTests", dependencies: ["Siltstone", "CSupport", "CStores", "siltstone-peer"], path: "Tests",
-      exclude: ["MultiProcess/Peer", "Memtable/Stores"],
+      name: "SiltstoneTests", dependencies: ["Siltstone", "CSupport", "CStores", "CDeaths", "siltstone-peer"],
+      path: "Tests", exclude: ["MultiProcess/Peer", "Memtable/Stores", "Sharing/Deaths"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -1,6 +1,5 @@
 #include "csup_shared.h"
 
-#include <errno.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -13,6 +12,7 @@ uint32_t csup_shared_layout(void) {
   /* A base-31 polynomial over everything that another build could lay out differently. */
   const size_t facts[] = {sizeof(csup_shared),
                           sizeof(csup_lock),
+                          sizeof(csup_owner),
                           sizeof(csup_slot),
                           sizeof(csup_arena),
                           offsetof(csup_shared, reserved),
@@ -27,66 +27,42 @@ uint32_t csup_shared_layout(void) {
                           offsetof(csup_shared, pacing),
                           CSUP_SHARED_SLOTS_OFFSET,
                           CSUP_SHARED_ARENAS_OFFSET,
-                          CSUP_SHARED_SNAPSHOTS_OFFSET};
+                          CSUP_SHARED_SNAPSHOTS_OFFSET,
+                          CSUP_SHARED_OWNERS_OFFSET,
+                          CSUP_SHARED_HEADER_BYTES};
   uint32_t hash = CSUP_SHARED_VERSION * 31 + CSUP_MEMTABLE_VERSION;
   for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) hash = hash * 31 + (uint32_t)facts[i];
   return hash;
 }
 
-int csup_shared_reset(csup_shared *s, bool keeps_locks) {
+void csup_shared_reset(csup_shared *s, bool keeps_locks) {
   /* Numbers only grow, so that a reader who outlived all others notices that something has changed. What no life would
    * have reached is damage, and begins anew. */
   const uint64_t limit = (uint64_t)1 << 40;
   uint64_t generation = csup_load(&s->generation), serial = csup_load(&s->active) >> 8;
   uint64_t next_arena = csup_load(&s->next_arena);
+  uint32_t processes = csup_load32(&s->processes);
   const size_t begin = offsetof(csup_shared, active);
   csup_store32(&s->recovering, 1);
   csup_fence();
   memset((uint8_t *)s + begin + 8, 0, offsetof(csup_shared, manifest_lock) - begin - 8);
   memset(&s->pacing, 0, sizeof s->pacing);
-  memset((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET, 0, CSUP_SHARED_HEADER_BYTES - CSUP_SHARED_SLOTS_OFFSET);
+  memset((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET, 0, CSUP_SHARED_OWNERS_OFFSET - CSUP_SHARED_SLOTS_OFFSET);
   s->generation = generation < limit ? (generation | 1) + 1 : 2;
   csup_store(&s->flushed, serial < limit ? serial : 0);
   csup_store(&s->active, s->flushed << 8);
   s->next_table = s->next_run = 1;
   s->next_arena = next_arena != 0 && next_arena < limit ? next_arena : 1;
-  if (keeps_locks) return 0;
+  /* So that no process gets a number that a lock or an owner word still bears. */
+  if (keeps_locks) s->processes = processes;
   csup_lock *locks[] = {&s->commit_lock, &s->drain_lock, &s->manifest_lock, &s->segments_lock};
   for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
-    int error = csup_lock_init(locks[i]);
-    if (error) return error;
+    if (keeps_locks) csup_lock_settle(csup_owners(s), locks[i]);
+    else csup_store(&locks[i]->word, 0);
   }
-  return 0;
+  if (keeps_locks) return;
+  memset(csup_owners(s), 0, CSUP_LOCK_SEATS * CSUP_LOCK_OWNERS * sizeof(csup_owner));
 }
-
-int csup_lock_init(csup_lock *lock) {
-  pthread_mutexattr_t attributes;
-  int error = pthread_mutexattr_init(&attributes);
-  if (error) return error;
-  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  /* Robust, but never with priority inheritance: together they abort the caller when the owner lives in another
-   * PID namespace. */
-  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  memset(lock, 0, sizeof *lock);
-  error = pthread_mutex_init(&lock->mutex, &attributes);
-  pthread_mutexattr_destroy(&attributes);
-  return error;
-}
-
-static enum csup_lock_result settle(csup_lock *lock, int error) {
-  switch (error) {
-    case 0: return CSUP_LOCK_OK;
-    case EBUSY: return CSUP_LOCK_BUSY;
-    case EOWNERDEAD: return pthread_mutex_consistent(&lock->mutex) == 0 ? CSUP_LOCK_OWNER_DIED : CSUP_LOCK_BROKEN;
-    default: return CSUP_LOCK_BROKEN;
-  }
-}
-
-enum csup_lock_result csup_lock_acquire(csup_lock *lock) { return settle(lock, pthread_mutex_lock(&lock->mutex)); }
-
-enum csup_lock_result csup_lock_try(csup_lock *lock) { return settle(lock, pthread_mutex_trylock(&lock->mutex)); }
-
-void csup_lock_release(csup_lock *lock) { pthread_mutex_unlock(&lock->mutex); }
 
 void csup_futex_wait(const uint32_t *word, uint32_t expected, uint64_t nanoseconds) {
   struct timespec limit = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};

@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "csup_lock.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -73,6 +75,7 @@ static void after_fork_in_parent(void) { pthread_mutex_unlock(&private_mutex); }
 static void after_fork_in_child(void) {
   __atomic_store_n(&csup_forks, csup_forks + 1, __ATOMIC_RELAXED);
   while (private_count > 0) close(private_files[--private_count]);
+  csup_lock_forget();
   pthread_mutex_unlock(&private_mutex);
 }
 __attribute__((constructor)) static void watch_forks(void) {
@@ -150,11 +153,6 @@ int csup_boot_id(uint8_t id[16]) {
     digits++;
   }
   return digits == 32 ? 0 : EIO;
-}
-
-uint64_t csup_pid_namespace(void) {
-  struct stat info;
-  return stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
 }
 
 void *csup_map_anonymous(size_t length) {

@@ -4,7 +4,8 @@
  *   page 1..3   process slots
  *   page 4..5   the arena table
  *   page 6..13  the snapshot table
- *   64 KiB ..   the log ring: position p of the log lives at ring[p % ring_bytes]
+ *   64 KiB ..   the owner words of the locks, see csup_lock.h
+ *   256 KiB ..  the log ring: position p of the log lives at ring[p % ring_bytes]
  *
  * Everything is plain memory at fixed offsets; nothing is a pointer. Identity and constants are covered by a
  * checksum and never change while the database is open. The watermarks only grow, and keep
@@ -24,8 +25,8 @@
 
 #define CSUP_SHARED_VERSION 4
 #define CSUP_SHARED_MAGIC 0x44524853544C4953ull /* "SILTSHRD" */
-#define CSUP_SHARED_HEADER_BYTES 65536
-#define CSUP_SHARED_SLOTS 96
+#define CSUP_SHARED_HEADER_BYTES 262144
+#define CSUP_SHARED_SLOTS CSUP_LOCK_SEATS
 #define CSUP_SHARED_PINS 6
 #define CSUP_SHARED_ARENAS 64
 #define CSUP_SHARED_SNAPSHOTS 4096
@@ -97,8 +98,7 @@ typedef struct csup_shared {
   uint64_t segment_bytes;
   uint32_t checksum;
   uint32_t clean;         /* 1 after an orderly close: then the log file holds all of `reserved` */
-  uint64_t pid_namespace; /* csup_pid_namespace() of whoever began this life; the locks hold within it */
-  uint8_t pad0[48];
+  uint8_t pad0[56];
   /* 128 */ uint64_t reserved; /* watermarks: see csup_load and csup_store */
   uint64_t published;
   uint8_t pad1[48];
@@ -143,13 +143,16 @@ typedef struct csup_shared {
 #define CSUP_SHARED_SLOTS_OFFSET 4096
 #define CSUP_SHARED_ARENAS_OFFSET 16384
 #define CSUP_SHARED_SNAPSHOTS_OFFSET 24576
+#define CSUP_SHARED_OWNERS_OFFSET 65536
 
 _Static_assert(sizeof(csup_slot) == 128 && sizeof(csup_arena) == 64 && sizeof(csup_pacing) == 64, "whole cache lines");
 _Static_assert(sizeof(csup_shared) <= CSUP_SHARED_SLOTS_OFFSET &&
                    CSUP_SHARED_SLOTS_OFFSET + CSUP_SHARED_SLOTS * sizeof(csup_slot) <= CSUP_SHARED_ARENAS_OFFSET &&
                    CSUP_SHARED_ARENAS_OFFSET + CSUP_SHARED_ARENAS * sizeof(csup_arena) <=
                        CSUP_SHARED_SNAPSHOTS_OFFSET &&
-                   CSUP_SHARED_SNAPSHOTS_OFFSET + CSUP_SHARED_SNAPSHOTS * 8 <= CSUP_SHARED_HEADER_BYTES,
+                   CSUP_SHARED_SNAPSHOTS_OFFSET + CSUP_SHARED_SNAPSHOTS * 8 <= CSUP_SHARED_OWNERS_OFFSET &&
+                   CSUP_SHARED_OWNERS_OFFSET + CSUP_LOCK_SEATS * CSUP_LOCK_OWNERS * sizeof(csup_owner) <=
+                       CSUP_SHARED_HEADER_BYTES,
                "one behind the other, and then the ring");
 _Static_assert(offsetof(csup_shared, checksum) == CSUP_SHARED_IDENTITY_BYTES &&
                    offsetof(csup_shared, reserved) == 128 && offsetof(csup_shared, drained) == 192 &&
@@ -163,16 +166,20 @@ _Static_assert(offsetof(csup_shared, checksum) == CSUP_SHARED_IDENTITY_BYTES &&
 /* A number that differs if this build lays the header out differently (another C library, another compiler). */
 uint32_t csup_shared_layout(void);
 
-/* Clears what lives only as long as its users: slots, arenas, snapshots and the words of the view; and makes all locks
- * anew, unless they are to be kept: they are robust, and a thread that is late to leave may still be at one. Watermarks
- * and identity stay. REQUIRES: nobody uses the memory but to read. 0, or an errno. */
-int csup_shared_reset(csup_shared *shared, bool keeps_locks);
+/* Clears what lives only as long as its users: slots, arenas, snapshots and the words of the view; and frees all locks,
+ * unless they are to be kept, with their owner words: of this same boot, an owner that died is still to be told of, and
+ * a thread that is late to leave may still be at a lock. Watermarks and identity stay. REQUIRES: nobody uses the memory
+ * but to read. */
+void csup_shared_reset(csup_shared *shared, bool keeps_locks);
 
 static inline csup_slot *csup_slot_at(csup_shared *s, size_t index) {
   return (csup_slot *)((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET) + index;
 }
 static inline csup_arena *csup_arena_at(csup_shared *s, size_t index) {
   return (csup_arena *)((uint8_t *)s + CSUP_SHARED_ARENAS_OFFSET) + index;
+}
+static inline csup_owner *csup_owners(csup_shared *s) {
+  return (csup_owner *)((uint8_t *)s + CSUP_SHARED_OWNERS_OFFSET);
 }
 /* position << 8 | slot + 1 of a snapshot; 0 if unused */
 static inline uint64_t *csup_snapshot_at(csup_shared *s, size_t index) {

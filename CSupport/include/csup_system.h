@@ -43,9 +43,6 @@ const char *csup_network_kind(uint32_t magic);
 /* The kernel's boot id, 16 bytes. 0, or an errno. */
 int csup_boot_id(uint8_t id[16]);
 
-/* What tells the PID namespace of this process from all others that exist, or 0 if it cannot be told. */
-uint64_t csup_pid_namespace(void);
-
 /* Maps `length` bytes of private memory, huge pages advised. NULL with errno set if refused. */
 void *csup_map_anonymous(size_t length);
 /* Faults in `length` bytes at `memory`, page-aligned, without changing them; others may use them meanwhile. Best

@@ -26,8 +26,8 @@ import Testing
 
   /// A thread that ends with the lock held stands for a process that dies.
   private func dieWithTheLock() throws {
-    let words = shared.words
-    try BackgroundThread("owner") { #expect(csup_lock_try(words.drainLock) == CSUP_LOCK_OK) }.join()
+    let shared = shared
+    try BackgroundThread("owner") { #expect((try? shared.tryAcquire(.drain)) == false) }.join()
   }
 
   /// It died before it did anything. The one that drained before it lives, and must not be waited for.
@@ -53,8 +53,8 @@ import Testing
     try drainer.waitDurable(100)
     try dieWithTheLock()
     try drainer.end()
-    #expect(csup_lock_try(shared.words.drainLock) == CSUP_LOCK_OWNER_DIED)
-    csup_lock_release(shared.words.drainLock)
+    #expect(try shared.tryAcquire(.drain) == true)
+    shared.release(.drain)
   }
 
   @Test func whoHasEndedMovesNothing() throws {

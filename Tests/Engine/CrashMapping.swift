@@ -55,7 +55,7 @@ final class CrashMapping: MappedFile, @unchecked Sendable {  // its users order 
           header.pointee.published = min(header.pointee.published, header.pointee.reserved)
           // The kernel lets go of the locks of the dead.
           for lock in [\csup_shared.commit_lock, \.drain_lock, \.manifest_lock, \.segments_lock] {
-            _ = csup_lock_init(header.pointer(to: lock))
+            header.pointer(to: lock)!.pointee.word = 0
           }
         }
         return CrashMapping(bytes, synced: synced)

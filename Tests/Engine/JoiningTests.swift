@@ -37,7 +37,7 @@ import Testing
     let state = try Manifest.recover(storage, &recovered).state
     let id = state.creation.database
     let (shared, _) = try SharedState.attach(storage: storage, database: id, ringBytes: 1 << 16)
-    try shared.reset()
+    shared.reset()
     let parts = try SharedParts(storage, shared, id, .processes)
     parts.arenas.setPlan(MemoryPlan(.small()).arenas)
     _ = try parts.arenas.activate(firstPosition: state.logStart, commonPrefix: [])
@@ -85,7 +85,7 @@ import Testing
     }
     insert("a", 5, old)
     #expect(try seen() == [false, false])
-    try shared.reset()
+    shared.reset()
     arenas.setPlan(ArenaTable.Plan(arenaBytes: 1 << 20, limit: 2))
     let new = try #require(try arenas.activate(firstPosition: 1, commonPrefix: []))
     insert("a", 5, new)

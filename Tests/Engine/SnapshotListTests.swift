@@ -9,7 +9,7 @@ import Testing
     let storage = try DiskStorage(path: directory.path, create: false, backend: .plain)
     let (shared, _) = try SharedState.attach(
       storage: storage, database: DatabaseID(high: 1, low: 1), ringBytes: 1 << 16)
-    try shared.reset()
+    shared.reset()
     return SnapshotList(SnapshotTable(try ProcessTable(storage, shared, sharing: 0)))
   }
 

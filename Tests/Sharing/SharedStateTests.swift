@@ -154,18 +154,12 @@ import Testing
     #expect(attachCode() == .unsupportedVersion)
   }
 
-  @Test func whoWouldLockFromAnotherNamespaceIsRefused() throws {
+  @Test func anOlderVersionIsMadeAnewIfNothingHangsOnIt() throws {
     try leaveBehind()
-    _ = try SharedState.join(try storage(), isWritable: true)
-    for namespace in [0, csup_pid_namespace() + 1] as [UInt64] {
-      try change { $0.pid_namespace = namespace }
-      let error = #expect(throws: SiltstoneError.self) { try SharedState.join(try storage(), isWritable: true) }
-      #expect(error?.code == .otherNamespace)
-      _ = try SharedState.join(try storage(), isWritable: false)
-    }
-    // Who comes when all have left may come from anywhere.
-    try attach().0.begin(database: Self.database, segmentBytes: 1 << 16, end: 9000, drained: 9000, durable: 9000)
-    _ = try SharedState.join(try storage(), isWritable: true)
+    try change(resealed: true) { $0.version -= 1 }
+    #expect(attachCode() == .unsupportedVersion)
+    try change { $0.clean = 1 }
+    #expect(try attach().1 == nil)
   }
 
   @Test func theDumpTellsWhatIsThere() throws {
@@ -193,21 +187,5 @@ import Testing
         #expect(back == bytes)
       }
     }
-  }
-
-  @Test func aLockSurvivesItsOwner() throws {
-    let (state, _) = try attach()
-    try state.reset()
-    try state.begin(database: Self.database, segmentBytes: 1 << 16, end: 0, drained: 0, durable: 0)
-    let words = state.words
-    #expect(csup_lock_acquire(words.commitLock) == CSUP_LOCK_OK)
-    try BackgroundThread("other") { #expect(csup_lock_try(words.commitLock) == CSUP_LOCK_BUSY) }.join()
-    csup_lock_release(words.commitLock)
-    // A thread that ends with the lock held stands for a process that dies.
-    try BackgroundThread("owner") { #expect(csup_lock_acquire(words.commitLock) == CSUP_LOCK_OK) }.join()
-    #expect(csup_lock_acquire(words.commitLock) == CSUP_LOCK_OWNER_DIED)
-    csup_lock_release(words.commitLock)
-    #expect(csup_lock_acquire(words.commitLock) == CSUP_LOCK_OK, "repaired")
-    csup_lock_release(words.commitLock)
   }
 }

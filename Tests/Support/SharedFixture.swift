@@ -13,7 +13,7 @@ struct SharedFixture {
   init(arenaBytes: Int = 1 << 20, limit: Int = 2, sharing: Options.Sharing = .processes) throws {
     storage = try DiskStorage(path: directory.path, create: false, backend: .plain)
     let (shared, _) = try SharedState.attach(storage: storage, database: database, ringBytes: 1 << 16)
-    try shared.reset()
+    shared.reset()
     try shared.begin(database: database, segmentBytes: 1 << 16, end: 0, drained: 0, durable: 0)
     first = try SharedParts(storage, shared, database, sharing)
     first.arenas.setPlan(ArenaTable.Plan(arenaBytes: arenaBytes, limit: limit))

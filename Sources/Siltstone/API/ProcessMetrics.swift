@@ -1,6 +1,7 @@
 /// One of the processes that have a database open, as it tells of itself about twice a second.
 public struct ProcessMetrics: Sendable, Hashable {
-  /// Its id, in its own namespace. For people: nothing is decided by it.
+  /// Its id, in its own PID namespace: in another container it has another one, or none, and two processes of different
+  /// containers may show the same. For people: nothing is decided by it.
   public internal(set) var process: UInt32 = 0
   /// Whether it is the one that asks.
   public internal(set) var isSelf = false
@@ -8,6 +9,9 @@ public struct ProcessMetrics: Sendable, Hashable {
   public internal(set) var sharing = ""
   /// What it does for all: `log`, `flush`, `compaction`, or nothing.
   public internal(set) var roles: [String] = []
+  /// The locks that it holds at this moment: `commit`, `drain`, `manifest`, `segments`. Others wait for one that is
+  /// silent and holds one.
+  public internal(set) var locks: [String] = []
   /// Seconds since it opened the database.
   public internal(set) var attachedSeconds: UInt64 = 0
   /// Seconds since it last told of itself. More than two or three mean that it is stopped, or gets no processor.

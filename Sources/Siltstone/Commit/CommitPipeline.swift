@@ -199,11 +199,7 @@ final class CommitPipeline: Sendable {
   /// Whoever takes the lock finds what an owner that died has left, and finishes it. That is told by the watermarks:
   /// what is reserved and not published was being inserted. (A batch that was given up half way looks the same.)
   private func lock() throws(SiltstoneError) {
-    switch csup_lock_acquire(shared.words.commitLock) {
-    case CSUP_LOCK_BROKEN: throw SiltstoneError(.corruption, "the commit lock is broken", file: SharedState.fileName)
-    case CSUP_LOCK_OWNER_DIED: counters.addTakeover()
-    default: break
-    }
+    if try shared.acquire(.commit) { counters.addTakeover() }
     if shared.published == shared.reserved { return }
     // Nothing is this engine's any more when it was closed, not even to repair.
     if isClosed.load(ordering: .relaxed) {
@@ -216,7 +212,7 @@ final class CommitPipeline: Sendable {
     }
   }
 
-  private func unlock() { csup_lock_release(shared.words.commitLock) }
+  private func unlock() { shared.release(.commit) }
 
   // MARK: - Others
 
@@ -241,9 +237,9 @@ final class CommitPipeline: Sendable {
   /// Lets no batch in any more: what is reserved when this returns is all that ever will be.
   func close() {
     // A lock that cannot be taken lets no other writer in either. What a dead owner left is for the next who writes.
-    let taken = csup_lock_acquire(shared.words.commitLock)
+    let isTaken = (try? shared.acquire(.commit)) != nil
     isClosed.store(true, ordering: .relaxed)
-    if taken != CSUP_LOCK_BROKEN { unlock() }
+    if isTaken { unlock() }
   }
 
   private static var closed: SiltstoneError { SiltstoneError(.closed, "the database was closed") }

@@ -73,17 +73,15 @@ final class LogDrainer: Sendable {
     let before = csup_load32(word)
     if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
     if done() { return }
-    let outcome = csup_lock_try(shared.words.drainLock)
-    switch outcome {
-    case CSUP_LOCK_OK, CSUP_LOCK_OWNER_DIED:
+    if let ownerDied = try shared.tryAcquire(.drain) {
       defer {
         // In this order: who still reads the old word will be woken, and who reads the new one finds the lock free.
-        csup_lock_release(shared.words.drainLock)
+        shared.release(.drain)
         _ = csup_add32(word, 1)
         if csup_load32(shared.words.drainWaiters) != 0 { csup_futex_wake_all(word) }
       }
       try writer.withLock { (writer) throws(SiltstoneError) in
-        if outcome == CSUP_LOCK_OWNER_DIED { try outliveDrainer() }
+        if ownerDied { try outliveDrainer() }
         if writer.hasEnded { throw SiltstoneError(.closed, "the database was closed") }
         // Again, now that no other can fail: a sync that comes after one that failed may succeed, and proves nothing.
         if shared.failed != 0 { throw LogDrainer.poisoned(shared.failed) }
@@ -91,13 +89,11 @@ final class LogDrainer: Sendable {
         try skipFlushed()
         if !done() { try drain(&writer, durable: durable, upTo: limit) }
       }
-    case CSUP_LOCK_BUSY:
+    } else {
       _ = csup_add32(shared.words.drainWaiters, 1)
       // The limit only guards against a drainer that was stopped or killed before it could wake anyone.
       csup_futex_wait(word, before, 10_000_000)
       _ = csup_add32(shared.words.drainWaiters, .max)
-    default:
-      throw SiltstoneError(.corruption, "the drain lock is broken", file: SharedState.fileName)
     }
   }
 

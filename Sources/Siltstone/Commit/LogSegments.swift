@@ -74,10 +74,9 @@ final class LogSegments: Sendable {
   private func withLock(_ body: () throws(SiltstoneError) -> Void) throws(SiltstoneError) {
     try preparing.withLock { (hasEnded) throws(SiltstoneError) in
       if hasEnded { throw SiltstoneError(.closed, "the database was closed") }
-      if csup_lock_acquire(shared.words.segmentsLock) == CSUP_LOCK_BROKEN {
-        throw SiltstoneError(.corruption, "the lock of the log segments is broken", file: SharedState.fileName)
-      }
-      defer { csup_lock_release(shared.words.segmentsLock) }
+      try shared.acquire(.segments)
+      defer { shared.release(.segments) }
+      try shared.checkSegments(segmentBytes)
       try body()
     }
   }
@@ -92,7 +91,7 @@ final class LogSegments: Sendable {
         let file = try prepare(number)
         open.withLock { $0[number] = file }
         KillPoint.reach(.segmentPrepared)
-        shared.setPrepared((number + 1) * segmentBytes)
+        shared.setPrepared((number &+ 1) &* segmentBytes)
       }
     }
   }
@@ -210,5 +209,8 @@ final class LogSegments: Sendable {
   }
 
   /// Segments that could not be given up yet, with those made ready ahead.
-  var liveSegmentCount: Int { Int(next - min(oldest, next)) }
+  var liveSegmentCount: Int {
+    let (oldest, next) = (oldest, next)
+    return Int(next - min(oldest, next))
+  }
 }

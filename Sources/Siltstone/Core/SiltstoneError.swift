@@ -8,7 +8,7 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
     private enum Kind: String, Sendable {
       case invalidArgument, notADatabase, alreadyOpen, unsupportedVersion, corruption, inputOutput, diskFull
       case permissionDenied, missingFile, closed, readOnly, outOfMemory, unreachableMemory
-      case otherNamespace, forked, wouldReadDisk, unfitEdit
+      case forked, wouldReadDisk, unfitEdit
     }
     private let kind: Kind
     private init(_ kind: Kind) { self.kind = kind }
@@ -40,9 +40,6 @@ public struct SiltstoneError: Error, Sendable, CustomStringConvertible {
     /// The processes that have the database open keep memory where this one does not see it: most often in another
     /// container's `/dev/shm`.
     public static let unreachableMemory = Code(.unreachableMemory)
-    /// The processes that have the database open are in another PID namespace, most often in another container; beside
-    /// them it can only be opened for reading.
-    public static let otherNamespace = Code(.otherNamespace)
     /// The database belongs to the parent of this process: a child of `fork` must open its own.
     public static let forked = Code(.forked)
 

@@ -13,6 +13,7 @@ extension Engine {
       one.isSelf = index == processes.own
       one.sharing = Options.Sharing.Kind(rawValue: slot.pointee.sharing).map { "\($0)" } ?? "unknown"
       one.roles = Engine.roles(csup_load32(slot.pointer(to: \.roles)))
+      one.locks = processes.locksHeld(by: index).map(\.rawValue)
       one.attachedSeconds = now - min(now, slot.pointee.started)
       let silent = UInt32(truncatingIfNeeded: now) &- csup_load32(slot.pointer(to: \.seen))
       one.silentSeconds = silent > UInt32.max / 2 ? 0 : UInt64(silent)

@@ -100,10 +100,8 @@ struct Opening {
   /// The tree and the memtables as they are now. Under the manifest lock, so that neither moves on meanwhile.
   private func joinTree(_ parts: SharedParts) throws(SiltstoneError) -> (CurrentView, TreeKeeper) {
     let shared = parts.shared
-    if csup_lock_acquire(shared.words.manifestLock) == CSUP_LOCK_BROKEN {
-      throw SiltstoneError(.corruption, "the manifest lock is broken", file: SharedState.fileName)
-    }
-    defer { csup_lock_release(shared.words.manifestLock) }
+    try shared.acquire(.manifest)
+    defer { shared.release(.manifest) }
     let manifest = try Manifest.join(storage, shared.manifestEnd, isWritable: true)
     guard manifest.state.creation.database == shared.database else {
       throw .corrupt("the manifest is another database's", file: ManifestFile.name(manifest.number))
@@ -217,7 +215,7 @@ struct Opening {
     let logStart = manifest.state.logStart
     let (shared, remains) = try SharedState.attach(
       storage: storage, database: creation.database, ringBytes: MemoryPlan(options).ringBytes)
-    try shared.reset(remains)
+    shared.reset(remains)
     // First: then nobody is still at removing what bears the same names.
     let memoryUse = try ArenaTable.use(storage, shared, creation.database, isFirst: options.sharing != .exclusive)
     if shared.isWritable { try ArenaTable.removeAll(storage, shared, creation.database) }

@@ -95,10 +95,8 @@ final class TreeKeeper: Sendable {
     _ manifest: inout Manifest, _ body: (inout Manifest) throws(SiltstoneError) -> Void
   ) throws(SiltstoneError) {
     try checkPart()
-    if csup_lock_acquire(shared.words.manifestLock) == CSUP_LOCK_BROKEN {
-      throw SiltstoneError(.corruption, "the manifest lock is broken", file: SharedState.fileName)
-    }
-    defer { csup_lock_release(shared.words.manifestLock) }
+    try shared.acquire(.manifest)
+    defer { shared.release(.manifest) }
     try manifest.catchUp(to: shared.manifestEnd)
     if shared.generation & 1 == 1 { show(nil, manifest.state.logStart) }
     try body(&manifest)

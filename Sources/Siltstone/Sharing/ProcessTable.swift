@@ -24,6 +24,9 @@ final class ProcessTable: Sendable {
       }
       own = index
       self.lock = Mutex(lock)
+      var number = csup_add32(shared.words.processes, 1)
+      if number == 0 { number = csup_add32(shared.words.processes, 1) }
+      try shared.takeSeat(storage, number: number)
       ProcessTable.clear(index, shared)
       let slot = csup_slot_at(shared.header, index)!
       slot.pointee.process = UInt32(bitPattern: getpid())
@@ -31,8 +34,6 @@ final class ProcessTable: Sendable {
       slot.pointee.started = storage.wallClockSeconds()
       slot.pointee.sharing = sharing
       KillPoint.reach(.slotTaken)
-      var number = csup_add32(shared.words.processes, 1)
-      if number == 0 { number = csup_add32(shared.words.processes, 1) }
       csup_store32(slot.pointer(to: \.taken), number)
       return
     }
@@ -99,6 +100,12 @@ final class ProcessTable: Sendable {
   func isAlive(_ index: Int) -> Bool {
     if index == own { return true }
     return (try? storage.isLocked(SharedState.fileName, byte: SharedState.LockByte.slot(index))) ?? true
+  }
+
+  /// The locks that the process in this slot holds.
+  func locksHeld(by index: Int) -> [SharedLock] {
+    let number = csup_load32(slot(index).pointer(to: \.taken))
+    return SharedLock.allCases.filter { number != 0 && shared.holder(of: $0) == number }
   }
 
   /// Whether any process has the database open. For one that is about to: it has no slot yet. What cannot be told is

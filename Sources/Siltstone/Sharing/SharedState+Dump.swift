@@ -4,7 +4,7 @@ extension SharedState {
   /// Describes the file in readable form. Looks at it as a file: mapping it would take part.
   static func dump(_ storage: any Storage, _ emit: (String) -> Void) throws(SiltstoneError) {
     let file = try storage.open(fileName, .readBuffered)
-    let bytes = AlignedMemory(sizeBytes: Int(CSUP_SHARED_HEADER_BYTES))
+    let bytes = AlignedMemory(sizeBytes: StorageAlignment.bytes)
     defer { withExtendedLifetime(bytes) {} }
     guard try file.read(into: bytes.buffer, at: 0) == bytes.sizeBytes else {
       throw .corrupt("the shared state is shorter than its header", file: fileName)

@@ -51,7 +51,6 @@ extension SharedState {
     guard BootID.isCurrent(DatabaseID(head.pointee.boot)) else {
       throw damaged("processes have the database open, but it is of another run of the machine")
     }
-    if isWritable { try state.checkNamespace() }
     return state
   }
 
@@ -65,19 +64,6 @@ extension SharedState {
     let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
     return count < bytes.sizeBytes || csup_load32(head.pointer(to: \.recovering)!) != Recovery.done
       || head.pointee.clean == 1
-  }
-
-  /// Refuses to take part in locks whose owners are in another PID namespace. The kernel knows the owner of a robust
-  /// lock by its thread id, as the owner's namespace has it: when a thread dies that only waits for the lock, and the
-  /// owner lives in another namespace under the same id, the lock is taken from the living. Who only reads takes none.
-  private func checkNamespace() throws(SiltstoneError) {
-    let own = csup_pid_namespace()
-    if own != 0, own == header.pointee.pid_namespace { return }
-    throw SiltstoneError(
-      .otherNamespace,
-      "the processes that have the database open are in another PID namespace; run this one in theirs (containers: "
-        + "--pid=container:NAME, or one pod with a shared process namespace), or open for reading only",
-      file: SharedState.fileName)
   }
 
   /// Whose database it is.
@@ -94,7 +80,7 @@ extension SharedState {
   private static func existingRingBytes(_ storage: any Storage) throws(SiltstoneError) -> UInt64? {
     guard try storage.exists(fileName) else { return nil }
     let file = try storage.open(fileName, .readBuffered)
-    let bytes = AlignedMemory(sizeBytes: Int(CSUP_SHARED_HEADER_BYTES))
+    let bytes = AlignedMemory(sizeBytes: StorageAlignment.bytes)
     defer { withExtendedLifetime(bytes) {} }
     let count = try file.read(into: bytes.buffer, at: 0)
     let head = bytes.base.assumingMemoryBound(to: csup_shared.self)
@@ -103,16 +89,26 @@ extension SharedState {
     guard count == bytes.sizeBytes, head.pointee.magic == CSUP_SHARED_MAGIC,
       head.pointee.checksum == csup_crc32c(0, head, Int(CSUP_SHARED_IDENTITY_BYTES))
     else { throw damaged("its header does not verify") }
-    guard head.pointee.version <= CSUP_SHARED_VERSION else {
-      throw SiltstoneError(
-        .unsupportedVersion, "shared state \(head.pointee.version) is newer than this build's \(CSUP_SHARED_VERSION)",
-        file: fileName, offset: 8)
-    }
+    if try isOfOlderVersion(head) { return nil }
     let ringBytes = head.pointee.ring_bytes
     guard isPossible(ringBytes: ringBytes), try file.sizeBytes() == UInt64(fileBytes(ringBytes: ringBytes)) else {
       throw damaged("it is not as long as its header says")
     }
     return ringBytes
+  }
+
+  /// Whether another version has made it, and it holds nothing that is still wanted: the file is made anew then.
+  private static func isOfOlderVersion(_ head: UnsafeMutablePointer<csup_shared>) throws(SiltstoneError) -> Bool {
+    let version = head.pointee.version
+    if version == CSUP_SHARED_VERSION { return false }
+    let mayHoldTail = BootID.isCurrent(DatabaseID(head.pointee.boot)) && head.pointee.clean != 1
+    if version < CSUP_SHARED_VERSION, !mayHoldTail { return true }
+    throw SiltstoneError(
+      .unsupportedVersion,
+      version > CSUP_SHARED_VERSION
+        ? "shared state \(version) is newer than this build's \(CSUP_SHARED_VERSION)"
+        : "a process of an older build, with shared state \(version), has the database open, or died with it",
+      file: fileName, offset: 8)
   }
 
   private static func damaged(_ what: String) -> SiltstoneError {
@@ -178,10 +174,8 @@ extension SharedState {
   ///
   /// - Parameter remains: what `attach` has found. The locks of a life of this same boot go on: a thread that was about
   ///   to take one when its engine was closed may still do so.
-  func reset(_ remains: Remains? = nil) throws(SiltstoneError) {
-    guard csup_shared_reset(header, remains?.ringIsLive ?? false) == 0 else {
-      throw SiltstoneError(.inputOutput, "cannot make robust locks in shared memory", file: SharedState.fileName)
-    }
+  func reset(_ remains: Remains? = nil) {
+    csup_shared_reset(header, remains?.ringIsLive ?? false)
     if !isPrivate { return }
     // What is read is the last life's, and so is the generation under which it is marked: a later life then keeps the
     // tables for it, but none of its own memtables.
@@ -218,7 +212,6 @@ extension SharedState {
     }
     // An old header of this same boot may stand for a ring that is not drained: it stays valid at every instruction.
     header.pointee.clean = 0
-    header.pointee.pid_namespace = csup_pid_namespace()
     setDrained(drained)
     setDurable(durable)
     csup_store32(words.failed, 0)

@@ -1,5 +1,6 @@
 internal import CSupport
 internal import Glibc
+internal import Synchronization
 
 /// The file SHARED, mapped: watermarks, locks, slots, arenas and the log ring, as `csup_shared.h` draws them.
 ///
@@ -19,6 +20,8 @@ final class SharedState: Sendable {
     static func role(_ role: csup_role) -> UInt64 { 8 + UInt64(role.rawValue) }
     /// Held for as long as the process in that slot lives.
     static func slot(_ index: Int) -> UInt64 { 64 + UInt64(index) }
+    /// From here on: held for as long as a process may be at one of the locks in SHARED from that seat.
+    static let seats: UInt64 = 256
     /// Marked by a process that may not write: the generations that it reads from ...
     static let generations: UInt64 = 1 << 60
     /// ... and the positions of its snapshots.
@@ -38,6 +41,11 @@ final class SharedState: Sendable {
   /// The log ring: position p lives at `ring[p % ringBytes]`.
   nonisolated(unsafe) let ring: UnsafeMutablePointer<UInt8>
   let ringBytes: UInt64
+  /// Who this process is to the locks, from `takeSeat` on.
+  nonisolated(unsafe) let locker: UnsafeMutablePointer<csup_locker>
+  let seat = Mutex<LockSeat?>(nil)
+  /// How often a lock was not to be had at once.
+  let refusals = Atomic<UInt32>(0)
 
   /// The changing words, each at its place in the mapping.
   struct Words: @unchecked Sendable {  // into memory that is made for sharing; all access is atomic
@@ -90,7 +98,11 @@ final class SharedState: Sendable {
     pacing = header.pointer(to: \.pacing)!
     ring = (mapping.base + Int(CSUP_SHARED_HEADER_BYTES)).assumingMemoryBound(to: UInt8.self)
     self.ringBytes = ringBytes
+    locker = .allocate(capacity: 1)
+    locker.initialize(to: csup_locker())
   }
+
+  deinit { locker.deallocate() }
 
   /// Faults in the ring's pages for these positions, changing nothing. REQUIRES: no more than the ring has.
   func touchRing(_ positions: Range<LogPosition>) {
@@ -131,6 +143,18 @@ extension SharedState {
       throw SharedState.writtenOver("its watermarks contradict one another")
     }
     return end
+  }
+
+  /// Checks the two words that say which segments of the log are in use, before any file is made, renamed or removed on
+  /// their word. REQUIRES: the lock of the segments, so that `prepared` stays as it is.
+  func checkSegments(_ segmentBytes: UInt64) throws(SiltstoneError) {
+    let (start, ready) = (logStart, prepared)  // before the words that they could be overtaken by
+    let (published, reserved) = (published, min(reserved, KeyTrailer.maxSequence))
+    // The largest batch, a segment to spare, and as much again.
+    let farthest = reserved + 2 * (UInt64(Limits.maxBatchBytes) + 2 * segmentBytes)
+    guard start <= published, start / segmentBytes <= ready / segmentBytes, ready % segmentBytes == 0,
+      reserved / segmentBytes <= ready / segmentBytes, ready <= farthest
+    else { throw SharedState.writtenOver("what it says of the log's segments cannot be") }
   }
 
   /// What participants keep does not hold.

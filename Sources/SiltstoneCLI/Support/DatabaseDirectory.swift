@@ -38,7 +38,7 @@ struct DatabaseDirectory: ParsableArguments {
       do throws(SiltstoneError) {
         return try open(directory, create: false, sharing)
       } catch {
-        guard [.permissionDenied, .otherNamespace].contains(error.code) else { throw error }
+        guard error.code == .permissionDenied else { throw error }
         return try open(directory, create: false, .readOnly)
       }
     } catch {

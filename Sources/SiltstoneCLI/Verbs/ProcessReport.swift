@@ -30,13 +30,19 @@ struct ProcessReport {
       one.pinnedMemtableBytes == 0 && one.pinnedTables == 0
       ? "-" : "\(Format.bytes(one.pinnedMemtableBytes)), \(Format.counted(UInt64(one.pinnedTables), "table"))"
     let snapshots = one.snapshots == 0 ? "-" : "\(one.snapshots), \(Format.bytes(one.oldestSnapshotBytes)) old"
-    let state = one.isSelf ? "this one" : one.silentSeconds > 3 ? "silent for \(one.silentSeconds) s" : ""
     return [
       String(one.process), one.sharing, one.roles.isEmpty ? "-" : one.roles.joined(separator: ","),
       count(\.entriesWritten),
       seconds > 0 ? Format.fixed(Double(written) / 1e6 / seconds, 1) : Format.bytes(one.bytesWritten),
-      count(\.lookups), String(one.changesBehind), snapshots, pins, state,
+      count(\.lookups), String(one.changesBehind), snapshots, pins, state(one),
     ]
+  }
+
+  private func state(_ one: ProcessMetrics) -> String {
+    if one.isSelf { return "this one" }
+    if one.silentSeconds <= 3 { return "" }
+    let locks = one.locks.map { ", holds the \($0) lock" }.joined()
+    return "silent for \(one.silentSeconds) s\(locks)"
   }
 
   var json: JSONValue {
@@ -44,7 +50,8 @@ struct ProcessReport {
       processes.map { one in
         .object([
           ("process", .integer(UInt64(one.process))), ("isSelf", .bool(one.isSelf)), ("sharing", .string(one.sharing)),
-          ("roles", .array(one.roles.map { .string($0) })), ("attachedSeconds", .integer(one.attachedSeconds)),
+          ("roles", .array(one.roles.map { .string($0) })), ("locks", .array(one.locks.map { .string($0) })),
+          ("attachedSeconds", .integer(one.attachedSeconds)),
           ("silentSeconds", .integer(one.silentSeconds)), ("entriesWritten", .integer(one.entriesWritten)),
           ("bytesWritten", .integer(one.bytesWritten)), ("lookups", .integer(one.lookups)),
           ("stallNanoseconds", .integer(one.stallNanoseconds)), ("changesBehind", .integer(one.changesBehind)),
