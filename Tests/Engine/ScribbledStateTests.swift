@@ -44,7 +44,7 @@ import Testing
     let fixture = try SharedFixture()
     let shared = fixture.first.shared
     let segments = LogSegments(
-      storage: fixture.storage, database: fixture.database, shared: shared, segmentBytes: 1 << 16)
+      storage: fixture.storage, database: fixture.database, shared: shared, segmentBytes: 1 << 16, fills: true)
     shared.setReserved(70_000)
     shared.setPublished(70_000)
     shared.setPrepared(2 << 16)
