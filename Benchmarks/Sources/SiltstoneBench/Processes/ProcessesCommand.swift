@@ -69,7 +69,7 @@ struct ProcessesCommand: ParsableCommand {
   }
 }
 
-/// Two ways to run a workload, in turn (A B A B ...), by the runs that every comparison is made of.
+/// Two ways to run a workload, in turn (A B B A A B ...), by the runs that every comparison is made of.
 struct TurnTaking {
   private let specification: RunSpecification
   private let rounds: Int
@@ -131,9 +131,10 @@ struct TurnTaking {
   ) throws -> [[RunResult]] {
     var results = workloads.map { _ in [RunResult]() }
     for round in 0..<rounds {
-      for (index, workload) in workloads.enumerated() {
+      // Each goes first as often as the other.
+      for index in round % 2 == 0 ? [0, 1] : [1, 0] {
         var specification = specification
-        specification.workload = workload.rawValue
+        specification.workload = workloads[index].rawValue
         change(&specification, index > 0)
         defer { try? FileManager.default.removeItem(atPath: specification.directory) }
         let side = index == 0 ? "first" : "second"

@@ -15,37 +15,46 @@ struct ReadingProcesses {
     guest.sharing = .guest
     let reader = try ProcessPeer.start(.reader, guest)
     progress.end(summary: "loaded")
-    for process in [reader, writer] { _ = try process.ask("read", "rate") }  // what they read comes into their caches
-    var rates: [[Double]] = [[], []]
+    let processes = [reader, writer]
+    for process in processes { _ = try process.ask("read", "read") }  // what they read comes into their caches
+    var (rates, costs): ([[Double]], [[Double]]) = ([[], []], [[], []])
     for round in 0..<rounds {
-      for (index, process) in [reader, writer].enumerated() {
-        let name = index == 0 ? "the reader" : "the writer"
-        progress.begin(label: "gets in \(name), round \(round + 1)", total: 0)
-        rates[index].append(Double(try process.ask("read", "rate")) ?? .nan)
-        progress.end(summary: Format.count(rates[index].last ?? .nan) + " operations/s")
+      // Each goes first as often as the other.
+      for index in round % 2 == 0 ? [0, 1] : [1, 0] {
+        progress.begin(label: "gets in the \(index == 0 ? "reader" : "writer"), round \(round + 1)", total: 0)
+        let answer = try processes[index].ask("read", "read").split(separator: " ").compactMap { Double($0) }
+        guard answer.count == 2 else { throw BenchError("processes: a reader has failed") }
+        rates[index].append(answer[0])
+        costs[index].append(answer[1])
+        progress.end(summary: Format.count(answer[0]) + " operations/s")
       }
     }
-    for process in [reader, writer] { try process.end() }
+    for process in processes { try process.end() }
     return ProcessSection(
       title: "Reading", columns: ["a reader", "the writer"],
       figures: [
         ProcessFigure(
-          name: "gets", unit: .perSecond, values: rates[0], others: rates[1], target: .ratioAtLeast(0.95))
+          name: "gets", unit: .perSecond, values: rates[0], others: rates[1], target: .ratioAtLeast(0.95)),
+        ProcessFigure(
+          name: "processor time of a get", unit: .nanoseconds, values: costs[0], others: costs[1],
+          target: .ratioAtMost(1.05)),
       ])
   }
 
-  /// The process's side: does all reads whenever it is told to, and tells how many it did in a second.
+  /// The process's side: does all reads whenever it is told to, and tells how many it did in a second, and what
+  /// processor time each took in this thread.
   static func serve(_ engine: SiltstoneEngine) throws {
     ParentProcess.send("ready")
     let specification = engine.specification
     while readLine() == "read" {
       var worker = Worker(
         index: 0, of: 1, specification, progress: OperationCounter(), deadline: .max, over: StopSign())
-      let begin = Clock.nanoseconds()
+      let (begin, spent) = (Clock.nanoseconds(), Clock.threadNanoseconds())
       try Reads(specification).work(engine.makeSession(), &worker)
+      let cost = Double(Clock.threadNanoseconds() - spent) / Double(worker.recorder.operations)
       let seconds = Clock.seconds(from: begin, to: Clock.nanoseconds())
       guard worker.recorder.found == worker.recorder.operations else { throw BenchError("processes: a key is missing") }
-      ParentProcess.send("rate \(Double(worker.recorder.operations) / seconds)")
+      ParentProcess.send("read \(Double(worker.recorder.operations) / seconds) \(cost)")
     }
   }
 }
