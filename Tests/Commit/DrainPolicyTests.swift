@@ -85,6 +85,23 @@ import Testing
     #expect(log.writtenBytes > 0 && log.writtenBytes < log.marks.reserved / 4)
   }
 
+  /// Memtables that are full are flushed before two seconds are over.
+  @Test func whatIsSealedHasAnotherSecond() {
+    var log = Log()
+    for time in stride(from: 0, to: 20_000 as UInt64, by: 10) {
+      log.marks.reserved += 512 << 10
+      if time % 900 == 890 {
+        if time > 900 { log.flush(upTo: log.marks.sealedEnd) }
+        log.marks.sealedEnd = log.marks.reserved
+      }
+      log.look(time * Self.millisecond)
+    }
+    #expect(log.writtenBytes == 0)
+    // The flush fails, and nothing more is written.
+    for time in stride(from: 20_000, to: 23_000 as UInt64, by: 10) { log.look(time * Self.millisecond) }
+    #expect(log.marks.durable == log.marks.reserved)
+  }
+
   /// Without a flush there is always room for what a writer brings between two looks.
   @Test func theRingNeverFills() {
     var log = Log()

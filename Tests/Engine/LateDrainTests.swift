@@ -122,8 +122,8 @@ import Testing
     try again.close()
   }
 
-  /// A process dies with an edit written and not synced. Who recovers takes it for done, and gives up the log before it:
-  /// so it must be durable by then.
+  /// A process dies with an edit written and not synced. Who recovers takes it for done, and gives up the log before
+  /// it: so it must be durable by then.
   @Test func anEditThatRecoveryFoundOutlivesAPowerCut() throws {
     let disk = CrashDisk()
     let storage = FaultStorage(disk)

@@ -33,8 +33,8 @@ public struct Options: Sendable {
 
   /// Memory for memtables, the log ring, cached blocks with their indexes and filters, and the buffers of flush and
   /// compaction, in bytes. What the memtables leave is the block cache's. Beyond it go a few dozen bytes for each
-  /// mebibyte of tables, and a batch that is larger than a memtable. Default: 512 MiB, of which 192 MiB are memtables and
-  /// 128 MiB the log ring; more makes reads cheaper. At least two memtables and 17 MiB.
+  /// mebibyte of tables, and a batch that is larger than a memtable. Default: 512 MiB, of which 192 MiB are memtables
+  /// and 128 MiB the log ring; more makes reads cheaper. At least two memtables and 17 MiB.
   public var memoryBudgetBytes = 512 << 20
 
   /// The size of one memtable's arena, in bytes. Up to three exist: one that fills, and others that wait for

@@ -122,8 +122,8 @@ final class CommitPipeline: Sendable {
     // What is larger than half the ring drains as it goes, in `write`.
     let needed = min(logBytes, shared.ringBytes / 2)
     if ringRoom(reserved) < needed {
-      // An eighth at least, in whole blocks: so that not every one who comes has to wait.
-      let room = max(needed, shared.ringBytes / 8) + UInt64(StorageAlignment.bytes)
+      // In whole blocks, and more than this batch needs: so that not every one who comes has to wait.
+      let room = max(needed, DrainPolicy.roomBytes(shared.ringBytes)) + UInt64(StorageAlignment.bytes)
       return .awaitDrain(min(reserved + room - min(reserved + room, shared.ringBytes), reserved))
     }
     do throws(SiltstoneError) {

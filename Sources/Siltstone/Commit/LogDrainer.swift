@@ -97,9 +97,9 @@ final class LogDrainer: Sendable {
     }
   }
 
-  /// Lets those whose bytes have just become durable append their next ones. Whoever wakes first leads the next drain, and
-  /// would else lead it for half of the group, time and again. Not where they are few: then a processor that is given
-  /// away, perhaps to somebody who keeps it for its whole time slice, costs more than a second drain.
+  /// Lets those whose bytes have just become durable append their next ones. Whoever wakes first leads the next drain,
+  /// and would else lead it for half of the group, time and again. Not where they are few: then a processor that is
+  /// given away, perhaps to somebody who keeps it for its whole time slice, costs more than a second drain.
   private func gather() {
     if csup_load32(shared.words.drainWaiters) >= LogDrainer.groupWaiters { sched_yield() }
   }

@@ -13,10 +13,10 @@ internal import CSupport
 ///         52     -  zeros up to 4096
 ///       4096     S  log bytes: positions N*S ..< (N+1)*S
 ///
-/// Records (see `RecordFraming`) cross from one segment into the next wherever they meet the end. A segment's blocks are
-/// reserved before it is used, and written full with zeros where durable writes are waited for: such a write then changes
-/// no metadata. It is renamed to a later number when everything in it is in tables. What an earlier life left in it never
-/// verifies, because each record's checksum covers its position.
+/// Records (see `RecordFraming`) cross from one segment into the next wherever they meet the end. A segment's blocks
+/// are reserved before it is used, and written full with zeros where durable writes are waited for: such a write then
+/// changes no metadata. It is renamed to a later number when everything in it is in tables. What an earlier life left
+/// in it never verifies, because each record's checksum covers its position.
 struct LogSegment {
   static let headerBytes = 4096
   static let formatVersion: UInt32 = 1

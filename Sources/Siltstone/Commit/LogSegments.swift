@@ -46,8 +46,8 @@ final class LogSegments: Sendable {
   /// Says that somebody waits for durable writes.
   func fillFromNowOn() { fills.store(true, ordering: .relaxed) }
 
-  /// The oldest segment that still holds something that is not in a table, or that a drain may be writing to or syncing:
-  /// none goes back behind `durable`.
+  /// The oldest segment that still holds something that is not in a table, or that a drain may be writing to or
+  /// syncing: none goes back behind `durable`.
   private var oldest: UInt64 { min(shared.logStart, shared.durable) / segmentBytes }
   /// The next segment to prepare.
   private var next: UInt64 { shared.prepared / segmentBytes }
@@ -125,8 +125,8 @@ final class LogSegments: Sendable {
   }
 
   /// Whether all blocks of the file were ever written; nil if it was not finished. One that was has its size, and a
-  /// header, which is written last. Without that, a process that died while it filled the file may even now have zeros on
-  /// their way to it.
+  /// header, which is written last. Without that, a process that died while it filled the file may even now have zeros
+  /// on their way to it.
   private func isFilled(_ file: any StorageFile, _ name: String) throws(SiltstoneError) -> Bool? {
     guard try file.sizeBytes() == UInt64(LogSegment.headerBytes) + segmentBytes else { return nil }
     let header = AlignedMemory(sizeBytes: LogSegment.headerBytes)
@@ -183,8 +183,8 @@ final class LogSegments: Sendable {
     try file.write(UnsafeRawBufferPointer(header.buffer), at: 0, .dataSync)
   }
 
-  /// Everything before `log_start` is in tables: files that hold nothing else, and to which no drain comes back, are kept
-  /// to be used again, or go.
+  /// Everything before `log_start` is in tables: files that hold nothing else, and to which no drain comes back, are
+  /// kept to be used again, or go.
   func releaseFlushed() throws(SiltstoneError) {
     try withLock { () throws(SiltstoneError) in
       let oldest = oldest

@@ -9,6 +9,8 @@ final class LogWorker: Sendable {
   private let drainer: LogDrainer
   private let role: Role
   private let report: @Sendable (SiltstoneError) -> Void
+  /// Everything before is in memtables that are full.
+  private let sealedEnd: @Sendable () -> LogPosition
   /// What else is to be done as the log grows; true asks to come back soon.
   private let tend: @Sendable () -> Bool
   private let isStopping = Atomic<Bool>(false)
@@ -21,13 +23,15 @@ final class LogWorker: Sendable {
 
   init(
     shared: SharedState, segments: LogSegments, drainer: LogDrainer, role: Role,
-    report: @escaping @Sendable (SiltstoneError) -> Void, tend: @escaping @Sendable () -> Bool
+    report: @escaping @Sendable (SiltstoneError) -> Void, sealedEnd: @escaping @Sendable () -> LogPosition,
+    tend: @escaping @Sendable () -> Bool
   ) {
     self.shared = shared
     self.segments = segments
     self.drainer = drainer
     self.role = role
     self.report = report
+    self.sealedEnd = sealedEnd
     self.tend = tend
   }
 
@@ -68,6 +72,7 @@ final class LogWorker: Sendable {
     while shared.failed == 0 {
       // `reserved` last: read the other way round, another could have passed the `reserved` of a moment ago.
       var log = DrainPolicy.Watermarks(drained: shared.drained, durable: shared.durable, logStart: shared.logStart)
+      log.sealedEnd = sealedEnd()
       log.reserved = min(shared.reserved, KeyTrailer.maxSequence)
       switch policy.next(log, nowNanoseconds: now) {
       case .rest:
@@ -94,8 +99,8 @@ final class LogWorker: Sendable {
   }
 }
 
-/// Faulting in what of the ring comes next, so that no commit pays for it: on the first lap, and whenever the kernel has
-/// written pages back, the first store into each page is a fault.
+/// Faulting in what of the ring comes next, so that no commit pays for it: on the first lap, and whenever the kernel
+/// has written pages back, the first store into each page is a fault.
 private struct RingTouch {
   /// How far that was done, and where the log was at the last look.
   private var end: LogPosition

@@ -53,8 +53,8 @@ struct Assembly {
       let nanoseconds = try tree.flush(memtable, end: end)
       pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
       scheduler.wake()
-      // The flush is done, whatever becomes of files that nobody needs: the next release tries again. The log passes over
-      // what is in tables now; files to which a drain might come back are not released.
+      // The flush is done, whatever becomes of files that nobody needs: the next release tries again. The log passes
+      // over what is in tables now; files to which a drain might come back are not released.
       do throws(SiltstoneError) {
         if shared.failed == 0 { try drainer.waitDurable(end) }
         try segments.releaseFlushed()
@@ -67,7 +67,8 @@ struct Assembly {
         view: view, arenas: parts.arenas))
     let arenas = parts.arenas
     let logWorker = LogWorker(
-      shared: shared, segments: segments, drainer: drainer, role: role(CSUP_ROLE_LOG), report: report
+      shared: shared, segments: segments, drainer: drainer, role: role(CSUP_ROLE_LOG), report: report,
+      sealedEnd: { view.peek().active.firstPosition }
     ) {
       let active = view.peek().active
       active.populateAhead()

@@ -51,9 +51,9 @@ final class SharedMapping: MappedFile, @unchecked Sendable {  // plain memory; i
     return identity
   }
 
-  /// Reserves every block, or writes it where that is not to be had, because a store into a hole could meet a full disk,
-  /// and that is a signal, not an error. The file grows with its blocks, never ahead of them, and is synced at its full
-  /// size: a file of the right size is one that was finished.
+  /// Reserves every block, or writes it where that is not to be had, because a store into a hole could meet a full
+  /// disk, and that is a signal, not an error. The file grows with its blocks, never ahead of them, and is synced at
+  /// its full size: a file of the right size is one that was finished.
   private static func make(_ file: DiskFile, _ sizeBytes: Int) throws(SiltstoneError) {
     try file.truncate(to: 0)
     if try !file.preallocate(UInt64(sizeBytes)) { try fillWithZeros(file, sizeBytes) }

@@ -12,8 +12,8 @@ final class SiltstoneEngine: KeyValueEngine {
     self.specification = specification
     var options = Options()
     options.memtableBytes = specification.memtableBytes
-    // The budget holds memtables, three of them, the log's ring, the buffers of jobs, and the block cache: what the ring
-    // takes is memory that other engines have for a fourth memtable, and the rest comes off the block cache.
+    // The budget holds memtables, three of them, the log's ring, the buffers of jobs, and the block cache: what the
+    // ring takes is memory that other engines have for a fourth memtable, and the rest comes off the block cache.
     options.memoryBudgetBytes =
       specification.memtableBytes * specification.memtables + specification.cacheBytes + 32 << 20
     options.bottomCompression = specification.codec
