@@ -20,6 +20,16 @@ struct DatabaseDirectory: ParsableArguments {
     }
   }
 
+  /// Opens it to look on. Where processes write, this one takes no part, and so waits for no lock: least of all for that
+  /// of a process that was stopped with it, which is to be found.
+  func openToLook() throws -> Database {
+    var options = Options()
+    options.createIfMissing = false
+    options.sharing = .readOnly
+    let onlooker = try? Database.open(try RawArguments.text(directory), options: options)
+    return try onlooker ?? open(sharing: .guest)
+  }
+
   func close(_ database: Database) throws {
     do throws(SiltstoneError) { try database.close() } catch { throw failure(error) }
   }
