@@ -130,6 +130,8 @@ import Testing
       usleep(UInt32.random(in: 0...500))
       return false
     }
+    // Who only looks on does not wait for it.
+    #expect(try Tool.succeed(["stats", peers.workspace.database, "--json"]).text.contains(#""commit""#))
     wait("it is silent") { database.metrics.processes.contains { $0.silentSeconds > 1 && $0.locks.contains("commit") } }
     let before = try peers.acknowledged()[0]
     peers.signal("writer 0", SIGCONT)

@@ -30,13 +30,13 @@ struct DatabaseDirectory: ParsableArguments {
   /// For a verb that only reads: where it may write, what a crash has left is recovered for good; where not, as in a
   /// backup, on a read-only file system or from another container than those who write, the database is opened for
   /// reading only.
-  func openToRead(sharing: Options.Sharing = .processes) throws -> Database {
+  func openToRead() throws -> Database {
     let directory = try RawArguments.text(directory)
     do throws(SiltstoneError) {
       let mayWrite = faccessat(AT_FDCWD, directory, W_OK, AT_EACCESS) == 0 || errno == ENOENT
       guard mayWrite else { return try open(directory, create: false, .readOnly) }
       do throws(SiltstoneError) {
-        return try open(directory, create: false, sharing)
+        return try open(directory, create: false, .processes)
       } catch {
         guard error.code == .permissionDenied else { throw error }
         return try open(directory, create: false, .readOnly)
@@ -44,6 +44,13 @@ struct DatabaseDirectory: ParsableArguments {
     } catch {
       throw failure(error)
     }
+  }
+
+  /// Opens it to look on: takes no part, and so waits for no lock, least of all for that of a process that was stopped
+  /// with it, which is to be found.
+  func openToLook() throws -> Database {
+    let directory = try RawArguments.text(directory)
+    do throws(SiltstoneError) { return try open(directory, create: false, .readOnly) } catch { throw failure(error) }
   }
 
   func close(_ database: Database) throws {

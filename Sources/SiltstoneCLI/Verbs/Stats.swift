@@ -11,7 +11,9 @@ struct Stats: ParsableCommand {
   @Flag(help: "Print one JSON object.") var json = false
 
   func run() throws {
-    let metrics = try database.reading { $0.metrics }
+    let opened = try database.openToLook()
+    let metrics = opened.metrics
+    try database.close(opened)
     let report = MetricsReport(metrics)
     if json {
       try printLine(report.json.description)

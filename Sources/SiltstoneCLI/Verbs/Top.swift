@@ -8,7 +8,7 @@ struct Top: ParsableCommand {
     abstract: "Watch a database at work: its processes, their roles and rates, its levels and debt.",
     discussion: """
       On a terminal the picture is refreshed in place until interrupted; otherwise one picture follows the other. It \
-      takes part as a guest: it does no upkeep while others do.
+      only looks on where other processes write, and waits for none of them.
       """)
 
   @OptionGroup var database: DatabaseDirectory
@@ -22,7 +22,7 @@ struct Top: ParsableCommand {
 
   func run() throws {
     let stop = StopSignal()
-    let opened = try database.openToRead(sharing: .guest)
+    let opened = try database.openToLook()
     let isTerminal = isatty(STDOUT_FILENO) == 1
     var before = opened.metrics
     var beforeTime = monotonicNanoseconds()
