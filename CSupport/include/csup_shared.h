@@ -22,7 +22,7 @@
 
 #include "csup_lock.h"
 
-#define CSUP_SHARED_VERSION 3
+#define CSUP_SHARED_VERSION 4
 #define CSUP_SHARED_MAGIC 0x44524853544C4953ull /* "SILTSHRD" */
 #define CSUP_SHARED_HEADER_BYTES 65536
 #define CSUP_SHARED_SLOTS 96
@@ -89,7 +89,9 @@ typedef struct csup_shared {
   uint8_t pad0[48];
   /* 128 */ uint64_t reserved; /* watermarks: see csup_load and csup_store */
   uint64_t published;
-  uint8_t pad1[48];
+  uint64_t values_end;    /* behind the newest value that stays in the log; moves before `reserved` passes it */
+  uint64_t value_share;   /* of the log's latest bytes, how many in 2^32 are large values */
+  uint8_t pad1[32];
   /* 192 */ uint64_t drained;
   uint64_t durable;
   uint64_t prepared;      /* log segments stand ready for every position below this */

@@ -110,7 +110,7 @@ import Testing
     let after = model.keys.filter { !$0.lexicographicallyPrecedes(target) }.min { $0.lexicographicallyPrecedes($1) }
     #expect(current(cursor) == after)
     if let after {
-      let value = ByteView(cursor.value).copied()
+      let value = ByteView(try cursor.value).copied()
       #expect(value == model[after])
     }
     try cursor.seekBefore(target)

@@ -4,8 +4,10 @@ internal import Synchronization
 /// The log's files: which stand ready, which can be used again.
 ///
 /// Segments are prepared ahead of the log's end, by whoever comes first: the holder of the log role in the
-/// background, or a committer that would otherwise have to wait. `prepared` and `log_start` in SHARED say which are in
-/// use; what else is in the directory can be used again. Thread-safe.
+/// background, or a committer that would otherwise have to wait. `prepared` in SHARED says where they end: files of
+/// higher numbers are spares. A file of a lower number is in use until it is released, if only for the values in it
+/// that tables point at; then it becomes a spare, by a rename to a number that nobody has had, or goes. So a number
+/// stands for one stretch of the log for ever, and no file that is read is ever renamed. Thread-safe.
 final class LogSegments: Sendable {
   let segmentBytes: UInt64
   private let storage: any Storage
@@ -89,17 +91,15 @@ final class LogSegments: Sendable {
     }
   }
 
-  /// Numbers of files that hold nothing needed any more, or not yet.
-  private func spares() throws(SiltstoneError) -> [UInt64] {
-    let (oldest, next) = (oldest, next)
-    return try storage.list().compactMap { LogSegment.number(fromFileName: $0) }
-      .filter { $0 < oldest || $0 >= next }.sorted()
+  /// The numbers of all files, ascending.
+  func existing() throws(SiltstoneError) -> [UInt64] {
+    try storage.list().compactMap { LogSegment.number(fromFileName: $0) }.sorted()
   }
 
   private func prepare(_ number: UInt64) throws(SiltstoneError) -> any StorageFile {
     let name = LogSegment.fileName(number)
     // The file with the right name already is the best spare; any other is renamed.
-    let spares = try spares()
+    let spares = try existing().filter { $0 >= number }
     if let spare = spares.contains(number) ? number : spares.first, spare != number {
       try storage.rename(LogSegment.fileName(spare), to: name)
     }
@@ -130,7 +130,7 @@ final class LogSegments: Sendable {
   private func create(_ name: String, number: UInt64) throws(SiltstoneError) -> any StorageFile {
     let file = try storage.open(name, .create)
     do throws(SiltstoneError) {
-      try fillWithZeros(file)
+      try fill(file)
       try writeHeader(file, number: number)
       try storage.syncDirectory()
       return file
@@ -140,9 +140,14 @@ final class LogSegments: Sendable {
     }
   }
 
-  private func fillWithZeros(_ file: any StorageFile) throws(SiltstoneError) {
+  /// Gives the file its size. Zeros are written, so that a durable write changes no metadata; but not where values stay
+  /// in the log: such a file is written once and never used again, and zeros would double what goes to the disk.
+  private func fill(_ file: any StorageFile) throws(SiltstoneError) {
     let sizeBytes = UInt64(LogSegment.headerBytes) + segmentBytes
-    _ = try file.preallocate(sizeBytes)
+    let isAllocated = try file.preallocate(sizeBytes)
+    if isAllocated, shared.isMostlyValues, try file.sizeBytes() == sizeBytes {
+      return try file.sync()
+    }
     let zeros = AlignedMemory(sizeBytes: LogSegments.fillBytes)
     defer { withExtendedLifetime(zeros) {} }
     let queue = try storage.makeIOQueue(depth: 4)
@@ -169,12 +174,21 @@ final class LogSegments: Sendable {
     try file.write(UnsafeRawBufferPointer(header.buffer), at: 0, .dataSync)
   }
 
-  /// Everything before `log_start` is in tables: files that hold nothing else are kept to be used again, or go.
-  func releaseFlushed() throws(SiltstoneError) {
+  /// Gives up a segment that nobody reads any more: it is kept to be used again, or goes.
+  ///
+  /// REQUIRES: everything in it is in tables, or in no use at all, and no process reads from a generation in which a
+  /// memtable or a table pointed into it.
+  func release(_ number: UInt64) throws(SiltstoneError) {
     try withLock { () throws(SiltstoneError) in
-      let oldest = oldest
-      for number in try spares().dropFirst(LogSegments.maxSpares).reversed() where number < oldest || number > next {
-        try storage.remove(LogSegment.fileName(number))
+      let name = LogSegment.fileName(number)
+      let existing = try existing()
+      // Another process may have been quicker.
+      guard number < next, existing.contains(number) else { return }
+      open.withLock { $0[number] = nil }
+      if existing.count(where: { $0 >= next }) < LogSegments.maxSpares {
+        try storage.rename(name, to: LogSegment.fileName(max(existing.last ?? 0, next - 1) + 1))
+      } else {
+        try storage.remove(name)
       }
     }
   }

@@ -103,8 +103,28 @@ struct CompactionJob: ~Copyable {
         result.tombstonesDropped &+= 1
         return
       }
-      if trailer.isPut { trailer = KeyTrailer(0, .put) }
+      if trailer.isPut { trailer = trailer.unsequenced }
     }
+    if trailer.isApart, let moves = context.moves, try move(moves, key, trailer) { return }
     try outputs.add(key, trailer, merge.value, startsKey: rule.startsKey)
+  }
+
+  /// Writes the merge's current entry with its value at another place, if it is to leave the one that it has.
+  @inline(never)
+  private mutating func move(
+    _ moves: ValueMoves, _ key: ByteView, _ trailer: KeyTrailer
+  ) throws(SiltstoneError) -> Bool {
+    guard let pointer = ValuePointer(merge.value), moves.concerns(pointer) else { return false }
+    let value = try moves.values.value(merge.value, mayCache: false)
+    result.valueBytesMoved += UInt64(pointer.length)
+    guard let moved = try moves.move(value.bytes, pointer.checksum) else {
+      try outputs.add(key, KeyTrailer(trailer.sequence, .put), value.bytes, startsKey: rule.startsKey)
+      return true
+    }
+    result.valuesEnd = max(result.valuesEnd, moved.end)
+    var encoded = ByteBuffer(capacityBytes: ValuePointer.maxEncodedBytes)
+    encoded.append(upTo: ValuePointer.maxEncodedBytes) { moved.store(at: $0) }
+    try outputs.add(key, trailer, encoded.view, startsKey: rule.startsKey)
+    return true
   }
 }

@@ -1,5 +1,6 @@
 internal import CSupport
 internal import Glibc
+internal import Synchronization
 
 /// Puts an engine together from its shared state and its tree, and starts it.
 struct Assembly {
@@ -14,8 +15,7 @@ struct Assembly {
     _ parts: SharedParts, _ view: CurrentView, _ tree: TreeKeeper, recoveredEnd: LogPosition? = nil
   ) throws(SiltstoneError) -> Engine {
     let (storage, shared, creation) = (parts.storage, parts.shared, tree.creation)
-    let segments = LogSegments(
-      storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes)
+    let segments = tree.segments
     if let recoveredEnd {
       segments.begin(
         existing: try storage.list().compactMap { LogSegment.number(fromFileName: $0) }, end: recoveredEnd)
@@ -51,14 +51,18 @@ struct Assembly {
       let nanoseconds = try tree.flush(memtable, end: end)
       pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
       scheduler.wake()
-      // The flush is done, whatever becomes of files that nobody needs: the next release tries again.
-      do throws(SiltstoneError) { try segments.releaseFlushed() } catch { report(error) }
     }
     let pipeline = CommitPipeline(
       shared: shared, segments: segments, drainer: drainer, view: view, arenas: parts.arenas, flushes: flusher,
       repair: CommitRepair(
         storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes,
         view: view, arenas: parts.arenas))
+    tree.logTail.withLock { tail in
+      tail = LogTail(
+        move: { [weak pipeline] (value, checksum) throws(SiltstoneError) in
+          try pipeline?.move(value, checksum: checksum)
+        }, waitDurable: { (end) throws(SiltstoneError) in try drainer.waitDurable(end) })
+    }
     let arenas = parts.arenas
     let logWorker = LogWorker(
       shared: shared, segments: segments, drainer: drainer, role: role(CSUP_ROLE_LOG), report: report

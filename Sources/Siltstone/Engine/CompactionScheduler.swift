@@ -228,6 +228,12 @@ final class CompactionScheduler: Sendable {
         state.quietSince = 0
         return plan
       }
+      let segments = tree.valueSegments(version)
+      if segments.isGarbageHeavy, !onlyLevelZero,
+        let plan = picker.pickForValues(version.layout, state.inFlight, sparse: segments.sparse)
+      {
+        return plan
+      }
       if state.quietSince == 0 { state.quietSince = now }
       guard !onlyLevelZero, state.inFlight.isEmpty,
         now - state.quietSince >= CompactionScheduler.quietNanoseconds
@@ -260,8 +266,9 @@ final class CompactionScheduler: Sendable {
     csup_probe_compaction_begin(source, target, run.tasks[index].inputBytes)
     let outcome: Result<JobResult, SiltstoneError>
     do throws(SiltstoneError) {
-      var job = CompactionJob(
-        run.tasks[index], version: run.version, context: try tree.jobContext(run.cancellation, run.progress))
+      var context = try tree.jobContext(run.cancellation, run.progress)
+      context.moves = tree.valueMoves(run.version, holding: run.pins)
+      var job = CompactionJob(run.tasks[index], version: run.version, context: context)
       let result = try job.run()
       pacing.merged(
         result.bytesRead, nanoseconds: tree.storage.monotonicNanoseconds() - begin, workers: workerCount)
@@ -310,6 +317,10 @@ final class CompactionScheduler: Sendable {
   /// until it succeeds, or the database is closed and the next recovery finds out. One that does not fit the tree never
   /// was, and never will be.
   private func commit(_ run: CompactionRun, _ result: JobResult) throws(SiltstoneError) {
+    do throws(SiltstoneError) { try tree.settleValues(upTo: result.valuesEnd) } catch {
+      tree.discard(result.outputs)
+      throw error
+    }
     let opened = try tree.open(result.outputs)
     let edit = run.plan.edit(outputs: result.outputs, newRun: tree.takeRunID())
     while true {
@@ -338,6 +349,7 @@ final class CompactionScheduler: Sendable {
       work.trivialMoves += UInt64(run.plan.moves.count)
       work.compactionBytesRead += result.bytesRead
       work.compactionBytesWritten += result.bytesWritten
+      work.valueBytesMoved += result.valueBytesMoved
     }
     tree.options.eventHandler?(
       Event(

@@ -180,6 +180,7 @@ struct Opening {
         preconditionFailure("the first memtable is always to be had")
       }
       let (view, tree) = base.finish(parts, manifest, memtable, [])
+      try checkValues(tree)
       let recovery = LogRecovery(
         storage: storage, database: creation.database, shared: shared, remains: remains,
         segmentBytes: creation.logSegmentBytes, logStart: logStart)
@@ -198,6 +199,15 @@ struct Opening {
       try? ArenaTable.removeAll(storage, shared, creation.database)
       parts.processes.leave()
       throw error
+    }
+  }
+
+  /// Every segment that tables point into must be there.
+  private func checkValues(_ tree: TreeKeeper) throws(SiltstoneError) {
+    let there = Set(try tree.segments.existing())
+    for number in tree.view.peek().version.segmentUse.keys.sorted() where !there.contains(number) {
+      throw SiltstoneError(
+        .missingFile, "a log segment that holds values is missing", file: LogSegment.fileName(number))
     }
   }
 

@@ -10,6 +10,7 @@ final class TreeKeeper: Sendable {
   let arenas: ArenaTable
   let pins: GenerationPins
   let cache: BlockCache
+  let values: ValueReader
   let view: CurrentView
   let snapshots: SnapshotList
   let shape: CompactionShape
@@ -17,6 +18,11 @@ final class TreeKeeper: Sendable {
   let creation: VersionEdit.Creation
   let reaper: TableReaper
   let outputs: OutputFloor
+  let segments: LogSegments
+  /// Used under the manifest's mutex.
+  let ledger: Mutex<SegmentLedger>
+  /// Set once, when there is a pipeline.
+  let logTail = Mutex<LogTail?>(nil)
   private let manifest: Mutex<Manifest>
   /// The generation that this process's last edit made.
   private let lastEdit = Atomic<UInt64>(0)
@@ -34,6 +40,7 @@ final class TreeKeeper: Sendable {
     var trivialMoves: UInt64 = 0
     var compactionBytesWritten: UInt64 = 0
     var compactionBytesRead: UInt64 = 0
+    var valueBytesMoved: UInt64 = 0
   }
 
   init(
@@ -51,8 +58,17 @@ final class TreeKeeper: Sendable {
     self.options = options
     self.reaper = reaper
     outputs = OutputFloor(shared: parts.shared, processes: parts.processes)
-    shape = options.shape
     creation = manifest.state.creation
+    var shape = options.shape
+    shape.logSegmentBytes = creation.logSegmentBytes
+    self.shape = shape
+    segments = LogSegments(
+      storage: parts.storage, database: creation.database, shared: parts.shared,
+      segmentBytes: creation.logSegmentBytes)
+    values = ValueReader(
+      storage: parts.storage, shared: parts.shared, database: creation.database,
+      segmentBytes: creation.logSegmentBytes, cache: cache)
+    ledger = Mutex(SegmentLedger(logStart: manifest.state.logStart))
     self.manifest = Mutex(manifest)
   }
 
@@ -209,6 +225,7 @@ final class TreeKeeper: Sendable {
           reaper.note(version.tableNumbers.filter { !old.has($0) }, bornIn: old.generation + 1)
           reaper.condemn(old.tableNumbers.filter { !version.has($0) }, endedBy: pin.generation)
         }
+        noteSegments(version, after: old, logStart: manifest.state.logStart)
         processes.withOwnSlot { csup_store($0.pointer(to: \.view_generation), pin.generation) }
         return
       }
@@ -228,8 +245,9 @@ final class TreeKeeper: Sendable {
       if hasUncertainEdit || !shared.isWritable || hasLeft.load(ordering: .relaxed) { return }
       do throws(SiltstoneError) {
         try reaper.reap { processes.nobodyReads(from: $0) }
+        try reapSegments()
       } catch {
-        options.eventHandler?(Event.failure(error, of: "removing an old table"))
+        options.eventHandler?(Event.failure(error, of: "removing an old file"))
       }
     }
   }

@@ -8,6 +8,7 @@ internal import Synchronization
 struct MultiLookup: ~Copyable {
   private let view: ReadView
   private let position: LogPosition
+  private let values: ValueReader
   private var batch: BlockBatch
   /// Blocks read from disk.
   private(set) var blocksRead = 0
@@ -15,9 +16,10 @@ struct MultiLookup: ~Copyable {
   /// After so many rounds the cache must be throwing out what was just read: the rest is read one by one.
   private static let maxRounds = 24
 
-  init(_ view: ReadView, at position: LogPosition, _ queue: any IOQueue) {
+  init(_ view: ReadView, at position: LogPosition, _ queue: any IOQueue, _ values: ValueReader) {
     self.view = view
     self.position = position
+    self.values = values
     batch = BlockBatch(queue)
   }
 
@@ -26,6 +28,7 @@ struct MultiLookup: ~Copyable {
     _ keys: [ByteView], _ found: (Int, ByteView) -> Void, _ looked: (LookupProbes) -> Void
   ) throws(SiltstoneError) {
     var unsettled = Array(keys.indices)
+    var apart: [(index: Int, pointer: [UInt8])] = []
     var round = 0
     while !unsettled.isEmpty {
       var missing: [MissingBlock] = []
@@ -36,8 +39,9 @@ struct MultiLookup: ~Copyable {
         var observer = Unobserved()
         do throws(SiltstoneError) {
           try view.lookUp(keys[index], at: position, into: &result, &observer)
-          if result.outcome == .found { found(index, result.value) }
           looked(LookupProbes(result))
+          if result.isApart { apart.append((index, result.value.copied())) }
+          if result.outcome == .found, !result.isApart { found(index, result.value) }
         } catch {
           guard error.code == .wouldReadDisk, let block = result.missing else { throw error }
           missing.append(block)
@@ -47,6 +51,12 @@ struct MultiLookup: ~Copyable {
       if !missing.isEmpty { blocksRead += try batch.load(missing) }
       unsettled = next
       round += 1
+    }
+    for (index, pointer) in apart {
+      try pointer.withView { (pointer) throws(SiltstoneError) in
+        let value = try values.value(pointer)
+        found(index, value.bytes)
+      }
     }
   }
 }

@@ -14,6 +14,8 @@ struct TableMetadata: Sendable, Equatable {
   var smallestSequence: LogPosition
   var largestSequence: LogPosition
   var compression: Compression
+  /// Log segments that values of the table lie in, ascending; they stay as long as it does.
+  var segmentUse: [SegmentUse] = []
 }
 
 extension TableMetadata {
@@ -27,7 +29,7 @@ extension TableMetadata {
       valueBytes: properties.valueBytes,
       smallestKey: properties.smallestKey, largestKey: properties.largestKey,
       smallestSequence: properties.smallestSequence, largestSequence: properties.largestSequence,
-      compression: compression)
+      compression: compression, segmentUse: properties.segmentUse)
   }
 }
 
@@ -48,4 +50,6 @@ struct TableSettings: Sendable {
   var compression: Compression = .none
   /// 0 builds no filter.
   var filterBitsPerKey: Double = 10
+  /// Of the log, in which values may lie.
+  var logSegmentBytes: UInt64 = Limits.maxLogSegmentBytes
 }
