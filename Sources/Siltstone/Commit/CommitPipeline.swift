@@ -124,9 +124,13 @@ final class CommitPipeline: Sendable {
     if shared.prepared < reserved + logBytes { return .awaitSegments(reserved + logBytes) }
     // What is larger than half the ring drains as it goes, in `write`.
     let needed = min(logBytes, shared.ringBytes / 2)
-    if ringRoom(reserved) < needed { return .awaitDrain(reserved - min(reserved, shared.ringBytes / 4)) }
+    if ringRoom(reserved) < needed {
+      // A quarter of the ring at least, so that there are not more waits than that; and a block is not counted as room.
+      let used = shared.ringBytes - max(needed, shared.ringBytes / 4) - UInt64(StorageAlignment.bytes)
+      return .awaitDrain(reserved - min(reserved, used))
+    }
     let share = shared.valueShare(
-      behind: logBytes, large: UInt64(batch.size.largeValueBytes), window: segments.segmentBytes / 4)
+      behind: logBytes, large: UInt64(batch.size.largeValueBytes), window: segments.segmentBytes)
     let memtableBytes = batch.size.memtableBytes(keepsValues: keepsValues(batch, share))
     do throws(SiltstoneError) {
       let memtable = try view.load().active
@@ -269,7 +273,7 @@ final class CommitPipeline: Sendable {
     EntryEncoding.append(value: value, checksum: checksum, to: &payload)
     let batch = EncodedBatch(payload: payload.view, size: BatchSize(movedValueBytes: value.count))
     let share = shared.valueShare(
-      behind: UInt64(payload.count), large: UInt64(value.count), window: segments.segmentBytes / 4)
+      behind: UInt64(payload.count), large: UInt64(value.count), window: segments.segmentBytes)
     if share < SharedState.evenShare { return nil }
     let checksums = RecordChecksums(payload.view, recordBytes: recordPayloadLimit)
     let end = try append(batch, checksums)

@@ -145,9 +145,8 @@ final class LogSegments: Sendable {
   private func fill(_ file: any StorageFile) throws(SiltstoneError) {
     let sizeBytes = UInt64(LogSegment.headerBytes) + segmentBytes
     let isAllocated = try file.preallocate(sizeBytes)
-    if isAllocated, shared.isMostlyValues, try file.sizeBytes() == sizeBytes {
-      return try file.sync()
-    }
+    // What is durable of the header then says the same of the blocks.
+    if isAllocated, shared.isMostlyValues, try file.sizeBytes() == sizeBytes { return }
     let zeros = AlignedMemory(sizeBytes: LogSegments.fillBytes)
     defer { withExtendedLifetime(zeros) {} }
     let queue = try storage.makeIOQueue(depth: 4)

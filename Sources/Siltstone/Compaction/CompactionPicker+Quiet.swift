@@ -30,8 +30,8 @@ extension CompactionPicker {
     return nil
   }
 
-  /// The table that has the most bytes of values in `sparse` segments, to be rewritten where it is while they are moved;
-  /// nil if there is none that is free.
+  /// The table that has the most bytes of values in `sparse` segments, to be rewritten where it is while they are
+  /// moved; nil if there is none that is free.
   func pickForValues(
     _ layout: TreeLayout, _ inFlight: CompactionsInFlight, sparse: Set<UInt64>
   ) -> CompactionPlan? {

@@ -35,10 +35,11 @@ struct ValueSegments {
     valueBytes = self.use.values.reduce(0, +)
   }
 
+  var count: Int { use.count }
   var totalBytes: UInt64 { UInt64(use.count) * segmentBytes }
   var garbageBytes: UInt64 { totalBytes - min(valueBytes, totalBytes) }
   var isGarbageHeavy: Bool { garbageBytes > valueBytes + ValueSegments.spareSegments * segmentBytes }
 
-  /// Those of which less than half is values. A value that is moved out of one of these makes room for more than itself.
+  /// Those of which less than half is values: a value that is moved out makes room for more than itself.
   var sparse: Set<UInt64> { Set(use.filter { $0.value < segmentBytes / 2 }.keys) }
 }

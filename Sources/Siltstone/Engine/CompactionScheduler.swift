@@ -173,7 +173,8 @@ final class CompactionScheduler: Sendable {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         let (isRunning, failure, isStopping) = state.withLock { (!$0.runs.isEmpty, $0.failure, $0.isStopping) }
         if let obstacle = state.withLock({ $0.runs.values.lazy.compactMap(\.obstacle).first }) { throw obstacle }
-        if !isRunning && picker.isSettled(view.peek().version.layout) { return true }
+        let version = view.peek().version
+        if !isRunning, picker.isSettled(version.layout), !tree.valueSegments(version).isGarbageHeavy { return true }
         if isStopping { throw SiltstoneError(.closed, "the database is being closed") }
         if let failure, !isRunning { throw failure }
         monitor.wait(nanoseconds: 50_000_000)

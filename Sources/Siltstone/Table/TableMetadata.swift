@@ -19,6 +19,9 @@ struct TableMetadata: Sendable, Equatable {
 }
 
 extension TableMetadata {
+  /// Bytes of values in the log.
+  var apartBytes: UInt64 { segmentUse.reduce(0) { $0 &+ $1.bytes } }
+
   /// What a finished table's footer and properties say; nil if the properties name a codec that does not exist.
   init?(_ footer: Footer, _ properties: TableProperties) {
     guard let code = UInt8(exactly: properties.compressionCode), let compression = Compression(rawValue: code)
