@@ -41,10 +41,12 @@ extension TreeKeeper {
     }
   }
 
-  /// Gives up the segments that nobody needs. REQUIRES: the manifest's mutex, and that no edit is uncertain.
-  func reapSegments() throws(SiltstoneError) {
+  /// The segments that nobody needs, and nobody ever will. REQUIRES: the manifest's mutex, and that no edit is
+  /// uncertain: it could bring a table back that points into one of them.
+  func superfluousSegments() throws(SiltstoneError) -> [UInt64] {
     let version = view.peek().version
     let (given, first) = try givenSegments()
+    var superfluous: [UInt64] = []
     for number in given.sorted() {
       if number >= first || version.segmentUse[number] != nil {
         ledger.withLock { _ = $0.given?.remove(number) }
@@ -52,8 +54,15 @@ extension TreeKeeper {
       }
       let born = ledger.withLock { $0.born[number] } ?? 0
       guard born >= version.generation || processes.nobodyReads(from: born..<version.generation) else { continue }
-      // Asked after the pins: a value that was moved to the segment is in this version then, or nowhere.
-      if shared.generation != version.generation { return }
+      superfluous.append(number)
+    }
+    // Asked after the pins: a value that was moved to one of them is in this version then, or nowhere.
+    return shared.generation == version.generation ? superfluous : []
+  }
+
+  /// Gives them up. Without the manifest's mutex, since whoever makes a segment at this moment takes its time.
+  func release(_ superfluous: [UInt64]) throws(SiltstoneError) {
+    for number in superfluous {
       try segments.release(number)
       ledger.withLock { ledger in
         _ = ledger.given?.remove(number)

@@ -241,14 +241,19 @@ final class TreeKeeper: Sendable {
 
   /// Deletes table files that nothing needs any more. What fails now is tried again after the next change.
   func reap() {
-    manifest.withLock { manifest in
-      if hasUncertainEdit || !shared.isWritable || hasLeft.load(ordering: .relaxed) { return }
+    let superfluous = manifest.withLock { manifest -> [UInt64] in
+      if hasUncertainEdit || !shared.isWritable || hasLeft.load(ordering: .relaxed) { return [] }
       do throws(SiltstoneError) {
         try reaper.reap { processes.nobodyReads(from: $0) }
-        try reapSegments()
+        return try superfluousSegments()
       } catch {
         options.eventHandler?(Event.failure(error, of: "removing an old file"))
+        return []
       }
+    }
+    do throws(SiltstoneError) { try release(superfluous) } catch {
+      // Whoever is closing leaves them to others, or to the next opening.
+      if error.code != .closed { options.eventHandler?(Event.failure(error, of: "removing an old log segment")) }
     }
   }
 
