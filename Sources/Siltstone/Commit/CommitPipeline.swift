@@ -130,7 +130,7 @@ final class CommitPipeline: Sendable {
       return .awaitDrain(reserved - min(reserved, used))
     }
     let share = shared.valueShare(
-      behind: logBytes, large: UInt64(batch.size.largeValueBytes), window: segments.segmentBytes)
+      behind: logBytes, large: UInt64(batch.size.largeValueBytes), windowBits: segments.segmentBits)
     let memtableBytes = batch.size.memtableBytes(keepsValues: keepsValues(batch, share))
     do throws(SiltstoneError) {
       let memtable = try view.load().active
@@ -273,7 +273,7 @@ final class CommitPipeline: Sendable {
     EntryEncoding.append(value: value, checksum: checksum, to: &payload)
     let batch = EncodedBatch(payload: payload.view, size: BatchSize(movedValueBytes: value.count))
     let share = shared.valueShare(
-      behind: UInt64(payload.count), large: UInt64(value.count), window: segments.segmentBytes)
+      behind: UInt64(payload.count), large: UInt64(value.count), windowBits: segments.segmentBits)
     if share < SharedState.evenShare { return nil }
     let checksums = RecordChecksums(payload.view, recordBytes: recordPayloadLimit)
     let end = try append(batch, checksums)

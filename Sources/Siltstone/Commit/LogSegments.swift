@@ -10,6 +10,8 @@ internal import Synchronization
 /// stands for one stretch of the log for ever, and no file that is read is ever renamed. Thread-safe.
 final class LogSegments: Sendable {
   let segmentBytes: UInt64
+  /// Of the largest power of two that is no larger than a segment.
+  var segmentBits: UInt64 { UInt64(63 - segmentBytes.leadingZeroBitCount) }
   private let storage: any Storage
   private let database: DatabaseID
   private let shared: SharedState

@@ -38,7 +38,10 @@ struct ValueSegments {
   var count: Int { use.count }
   var totalBytes: UInt64 { UInt64(use.count) * segmentBytes }
   var garbageBytes: UInt64 { totalBytes - min(valueBytes, totalBytes) }
-  var isGarbageHeavy: Bool { garbageBytes > valueBytes + ValueSegments.spareSegments * segmentBytes }
+  var isGarbageHeavy: Bool { garbageBytes > allowedBytes }
+  /// Garbage beyond what is allowed, in units of that.
+  var garbageExcess: Double { max(0, Double(garbageBytes) / Double(allowedBytes) - 1) }
+  private var allowedBytes: UInt64 { valueBytes + ValueSegments.spareSegments * segmentBytes }
 
   /// Those of which less than half is values: a value that is moved out makes room for more than itself.
   var sparse: Set<UInt64> { Set(use.filter { $0.value < segmentBytes / 2 }.keys) }

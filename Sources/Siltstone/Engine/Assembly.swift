@@ -26,7 +26,10 @@ struct Assembly {
     let drainer = try LogDrainer(storage: storage, shared: shared, segments: segments)
     let plan = parts.arenas.plan
     let pacing = Pacing(
-      storage: storage, view: view, shape: tree.shape, memtableBudgetBytes: plan.limit * plan.arenaBytes)
+      storage: storage, view: view, shape: tree.shape, memtableBudgetBytes: plan.limit * plan.arenaBytes
+    ) { [unowned tree] version in
+      shared.isMostlyValues ? tree.valueSegments(version) : nil
+    }
     let options = options
     let report: @Sendable (SiltstoneError) -> Void = { error in
       options.eventHandler?(Event.failure(error, of: "background work"))
@@ -49,7 +52,8 @@ struct Assembly {
       try segments.prepare(upTo: end + 1)
       try drainer.waitDurable(end)
       let nanoseconds = try tree.flush(memtable, end: end)
-      pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
+      pacing.flushed(
+        UInt64(memtable.usedBytes), standingFor: end - min(memtable.firstPosition, end), nanoseconds: nanoseconds)
       scheduler.wake()
     }
     let pipeline = CommitPipeline(

@@ -271,8 +271,12 @@ final class CompactionScheduler: Sendable {
       context.moves = tree.valueMoves(run.version, holding: run.pins)
       var job = CompactionJob(run.tasks[index], version: run.version, context: context)
       let result = try job.run()
-      pacing.merged(
-        result.bytesRead, nanoseconds: tree.storage.monotonicNanoseconds() - begin, workers: workerCount)
+      let duration = tree.storage.monotonicNanoseconds() - begin
+      if result.valueBytesMoved > 0 {
+        pacing.moved(result.valueBytesMoved, nanoseconds: duration)
+      } else {
+        pacing.merged(result.bytesRead, nanoseconds: duration, workers: workerCount)
+      }
       outcome = .success(result)
     } catch {
       outcome = .failure(error)

@@ -8,12 +8,20 @@ final class Pacing: Sendable {
   private let view: CurrentView
   private let picker: CompactionPicker
   private let memtableBudgetBytes: Double
+  /// What values keep of the log; nil while hardly any are written.
+  private let values: @Sendable (Version) -> ValueSegments?
+  /// Worked out once for each generation.
+  private let garbage = Mutex((generation: UInt64.max, excess: 0.0))
   private let pacer = Mutex(WritePacer())
   private let running = Mutex<(@Sendable () -> [(plan: CompactionPlan, done: Double)])?>(nil)
   private let throttle = WriteThrottle()
   private let slept = Atomic<UInt64>(0)
 
-  init(storage: any Storage, view: CurrentView, shape: CompactionShape, memtableBudgetBytes: Int) {
+  init(
+    storage: any Storage, view: CurrentView, shape: CompactionShape, memtableBudgetBytes: Int,
+    values: @escaping @Sendable (Version) -> ValueSegments?
+  ) {
+    self.values = values
     self.storage = storage
     self.view = view
     picker = CompactionPicker(shape: shape)
@@ -43,9 +51,20 @@ final class Pacing: Sendable {
     slept.add(nanoseconds, ordering: .relaxed)
   }
 
-  func flushed(_ bytes: UInt64, nanoseconds: UInt64) {
-    pacer.withLock { $0.flushed(bytes, nanoseconds: nanoseconds) }
+  func flushed(_ bytes: UInt64, standingFor logBytes: UInt64, nanoseconds: UInt64) {
+    pacer.withLock { $0.flushed(bytes, standingFor: logBytes, nanoseconds: nanoseconds) }
     update()
+  }
+
+  func moved(_ bytes: UInt64, nanoseconds: UInt64) { pacer.withLock { $0.moved(bytes, nanoseconds: nanoseconds) } }
+
+  private func garbageExcess(_ version: Version) -> Double {
+    garbage.withLock { known in
+      if known.generation != version.generation {
+        known = (version.generation, values(version)?.garbageExcess ?? 0)
+      }
+      return known.excess
+    }
   }
 
   func merged(_ bytes: UInt64, nanoseconds: UInt64, workers: Int) {
@@ -58,9 +77,10 @@ final class Pacing: Sendable {
   func update() -> Bool {
     let current = view.peek()
     let used = current.sealed.reduce(current.active.usedBytes) { $0 + $1.usedBytes }
-    let debt = picker.debt(
+    var debt = picker.debt(
       current.version.layout, memtableFraction: Double(used) / memtableBudgetBytes,
       running: running.withLock { $0 }?() ?? [])
+    debt.garbageExcess = garbageExcess(current.version)
     let price = pacer.withLock { pacer in
       pacer.update(debt, nowNanoseconds: storage.monotonicNanoseconds())
       return pacer.nanosecondsPerByte

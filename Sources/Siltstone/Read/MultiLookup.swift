@@ -9,6 +9,7 @@ struct MultiLookup: ~Copyable {
   private let view: ReadView
   private let position: LogPosition
   private let values: ValueReader
+  private let queue: any IOQueue
   private var batch: BlockBatch
   /// Blocks read from disk.
   private(set) var blocksRead = 0
@@ -20,6 +21,7 @@ struct MultiLookup: ~Copyable {
     self.view = view
     self.position = position
     self.values = values
+    self.queue = queue
     batch = BlockBatch(queue)
   }
 
@@ -52,12 +54,34 @@ struct MultiLookup: ~Copyable {
       unsettled = next
       round += 1
     }
-    for (index, pointer) in apart {
-      try pointer.withView { (pointer) throws(SiltstoneError) in
-        let value = try values.value(pointer)
-        found(index, value.bytes)
+    try fetch(apart, found)
+  }
+
+  /// Values that lie apart: those that are in memory, then the others together.
+  private mutating func fetch(
+    _ apart: [(index: Int, pointer: [UInt8])], _ found: (Int, ByteView) -> Void
+  ) throws(SiltstoneError) {
+    var indices: [Int] = []
+    var pointers: [ValuePointer] = []
+    for (index, encoded) in apart {
+      do throws(SiltstoneError) {
+        try encoded.withView { (pointer) throws(SiltstoneError) in
+          let value = try values.value(pointer, mayReadDisk: false)
+          found(index, value.bytes)
+        }
+      } catch {
+        guard error.code == .wouldReadDisk, let pointer = encoded.withView({ ValuePointer($0) }) else { throw error }
+        indices.append(index)
+        pointers.append(pointer)
       }
     }
+    if pointers.isEmpty { return }
+    var batch = ValueBatch(values, queue)
+    try batch.read(pointers) { (place, value) throws(SiltstoneError) in
+      found(indices[place], value)
+      values.keep(value, pointers[place])
+    }
+    blocksRead += pointers.count
   }
 }
 

@@ -144,20 +144,12 @@ extension SharedState {
   static let evenShare: UInt64 = 1 << 31
 
   /// How much of the log's latest bytes will be large values, in 2^32, behind a batch of `bytes` of which `large` are:
-  /// a mean over about `window` bytes, in which the latest count most. REQUIRES: the commit lock.
+  /// a mean over about 2^`windowBits` bytes, in which the latest count most. REQUIRES: the commit lock.
   @inline(__always)
-  func valueShare(behind bytes: UInt64, large: UInt64, window: UInt64) -> UInt64 {
+  func valueShare(behind bytes: UInt64, large: UInt64, windowBits: UInt64) -> UInt64 {
     let share = min(csup_load(words.valueShare), 2 * SharedState.evenShare)
-    // Where hardly anything is large, this is all.
-    if large == 0, share &* bytes < window { return share }
-    return moved(share, bytes, large, window)
-  }
-
-  @inline(never)
-  private func moved(_ share: UInt64, _ bytes: UInt64, _ large: UInt64, _ window: UInt64) -> UInt64 {
-    let own = (large << 32) / max(bytes, 1)
-    if bytes >= window { return own }
-    return share - share * bytes / window + own * bytes / window
+    if bytes &>> windowBits != 0 { return (large << 32) / bytes }
+    return share &- (share &* bytes) &>> windowBits &+ (large &<< 32) &>> windowBits
   }
 
   /// Whether the log grows by large values, for the most part.

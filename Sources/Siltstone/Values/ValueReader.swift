@@ -42,12 +42,24 @@ final class ValueReader: Sendable {
     if mayCache, let cached = cache.lookup(id, .data), cached.bytes.count == pointer.length { return cached }
     let block = BlockReference(allocating: pointer.length)
     try read(pointer, into: block.writableBytes, mayReadDisk)
-    guard csup_crc32c(0, block.bytes.base, pointer.length) == pointer.checksum else {
+    try check(block.bytes, pointer)
+    return mayCache && pointer.length <= ValueReader.maxCachedBytes ? cache.insert(id, .data, block) : block
+  }
+
+  /// Keeps a value that was read in a batch.
+  func keep(_ value: ByteView, _ pointer: ValuePointer) {
+    if value.count > ValueReader.maxCachedBytes { return }
+    let block = BlockReference(allocating: value.count)
+    block.writableBytes.copyMemory(from: value.buffer)
+    _ = cache.insert(.value(at: pointer.position), .data, block)
+  }
+
+  func check(_ value: ByteView, _ pointer: ValuePointer) throws(SiltstoneError) {
+    guard csup_crc32c(0, value.base, value.count) == pointer.checksum else {
       throw .corrupt(
         "a value's checksum does not match its \(pointer.length) bytes", file: fileName(pointer.position),
         offset: offset(of: pointer.position))
     }
-    return mayCache && pointer.length <= ValueReader.maxCachedBytes ? cache.insert(id, .data, block) : block
   }
 
   /// Lets go of files that no view needs any more; whoever does opens them again.
@@ -85,7 +97,7 @@ final class ValueReader: Sendable {
 
   /// The watermark is looked at again after the copy: what it has not passed then, nobody can have overwritten, since
   /// the ring takes new bytes only where the old ones are drained. What it has passed is in the files.
-  private func read(
+  func read(
     _ position: LogPosition, _ count: Int, _ destination: UnsafeMutableRawPointer
   ) throws(SiltstoneError) {
     let end = position + UInt64(count)
@@ -121,7 +133,7 @@ final class ValueReader: Sendable {
     destination.copyMemory(from: buffer.base + skipped, byteCount: count)
   }
 
-  private func file(_ number: UInt64) throws(SiltstoneError) -> any StorageFile {
+  func file(_ number: UInt64) throws(SiltstoneError) -> any StorageFile {
     if let file = open.withLock({ $0[number] }) { return file }
     let name = LogSegment.fileName(number)
     let file = try storage.open(name, .read)
