@@ -14,6 +14,8 @@ struct LogRecovery {
   let segmentBytes: UInt64
   /// Everything before is in tables.
   let logStart: LogPosition
+  /// The last segment that tables point into: what they point at was durable before they were shown.
+  let lastValueSegment: UInt64
 
   struct Outcome {
     /// Behind the last record.
@@ -80,6 +82,11 @@ struct LogRecovery {
   /// What must be there: all of it if the last life ended in order or the machine never stopped; otherwise what was
   /// durable when SHARED was last written back.
   private func checkReach(_ end: LogPosition) throws(SiltstoneError) {
+    if end / segmentBytes < lastValueSegment {
+      throw .corrupt(
+        "the log does not verify at position \(end), but tables point at values behind that",
+        file: LogSegment.fileName(end / segmentBytes), offset: UInt64(LogSegment.headerBytes) + end % segmentBytes)
+    }
     guard let remains else { return }
     let promised = ringIsLive || remains.clean ? remains.reserved : remains.durable
     guard end < promised else { return }

@@ -6,8 +6,8 @@ internal import Synchronization
 /// Segments are prepared ahead of the log's end, by whoever comes first: the holder of the log role in the
 /// background, or a committer that would otherwise have to wait. `prepared` in SHARED says where they end: files of
 /// higher numbers are spares. A file of a lower number is in use until it is released, if only for the values in it
-/// that tables point at; then it becomes a spare, by a rename to a number that nobody has had, or goes. So a number
-/// stands for one stretch of the log for ever, and no file that is read is ever renamed. Thread-safe.
+/// that tables point at; then it becomes a spare, by a rename to a number above all others, or goes. So a number stands
+/// for one stretch of the log for ever, and no file that is read is ever renamed. Thread-safe.
 final class LogSegments: Sendable {
   let segmentBytes: UInt64
   /// Of the largest power of two that is no larger than a segment.

@@ -183,7 +183,8 @@ struct Opening {
       try checkValues(tree)
       let recovery = LogRecovery(
         storage: storage, database: creation.database, shared: shared, remains: remains,
-        segmentBytes: creation.logSegmentBytes, logStart: logStart)
+        segmentBytes: creation.logSegmentBytes, logStart: logStart,
+        lastValueSegment: view.peek().version.segmentUse.keys.max() ?? 0)
       // A reader who outlived the last life reads at its position until it sees the new one.
       let last = try SnapshotRegistration(in: parts.snapshots) { shared.published }
       let outcome = try Replay(parts: parts, view: view, tree: tree).run(recovery)

@@ -4,7 +4,7 @@ internal import CSupport
 ///
 ///     offset  size  field
 ///          0     8  magic "SILTLOG\0"
-///          8     4  format version (1)
+///          8     4  format version (2; 1 had no large values)
 ///         12     4  zero
 ///         16    16  database id
 ///         32     8  segment number N
@@ -13,13 +13,12 @@ internal import CSupport
 ///         52     -  zeros up to 4096
 ///       4096     S  log bytes: positions N*S ..< (N+1)*S
 ///
-/// Records (see `RecordFraming`) cross from one segment into the next wherever they meet the end. A segment is
-/// written full with zeros before it is used, and renamed to a later number when everything in it is in tables: a
-/// durable write then changes no metadata. What an earlier life left in it never verifies, because each record's
-/// checksum covers its position.
+/// Records (see `RecordFraming`) cross from one segment into the next wherever they meet the end. A segment is renamed
+/// to a later number when nothing in it is needed any more. What an earlier life left in it never verifies, because
+/// each record's checksum covers its position.
 struct LogSegment {
   static let headerBytes = 4096
-  static let formatVersion: UInt32 = 1
+  static let formatVersion: UInt32 = 2
   private static let magic: UInt64 = 0x0047_4F4C_544C_4953  // "SILTLOG\0", little-endian
 
   /// `NNNNNN.log`. The name, like the header, says the number.
