@@ -85,6 +85,9 @@ typedef struct csup_pacing {
   uint64_t flushed_bytes, flushed_nanoseconds;
   uint64_t merged_bytes, merged_nanoseconds;
   uint64_t set_by;   /* slot + 1 of who has set the price */
+  uint64_t flushed_log_bytes;             /* what those memtables stood for */
+  uint64_t moved_bytes, moved_nanoseconds; /* values that compactions have stored anew, and the time they took */
+  uint64_t spare[5];
 } csup_pacing;
 
 typedef struct csup_shared {
@@ -101,7 +104,9 @@ typedef struct csup_shared {
   uint8_t pad0[56];
   /* 128 */ uint64_t reserved; /* watermarks: see csup_load and csup_store */
   uint64_t published;
-  uint8_t pad1[48];
+  uint64_t values_end;    /* behind the newest value that stays in the log; moves before `reserved` passes it */
+  uint64_t value_share;   /* of the log's latest bytes, how many in 2^32 are large values */
+  uint8_t pad1[32];
   /* 192 */ uint64_t drained;
   uint64_t durable;
   uint64_t prepared;      /* log segments stand ready for every position below this */
@@ -145,7 +150,7 @@ typedef struct csup_shared {
 #define CSUP_SHARED_SNAPSHOTS_OFFSET 24576
 #define CSUP_SHARED_OWNERS_OFFSET 65536
 
-_Static_assert(sizeof(csup_slot) == 128 && sizeof(csup_arena) == 64 && sizeof(csup_pacing) == 64, "whole cache lines");
+_Static_assert(sizeof(csup_slot) == 128 && sizeof(csup_arena) == 64 && sizeof(csup_pacing) == 128, "whole cache lines");
 _Static_assert(sizeof(csup_shared) <= CSUP_SHARED_SLOTS_OFFSET &&
                    CSUP_SHARED_SLOTS_OFFSET + CSUP_SHARED_SLOTS * sizeof(csup_slot) <= CSUP_SHARED_ARENAS_OFFSET &&
                    CSUP_SHARED_ARENAS_OFFSET + CSUP_SHARED_ARENAS * sizeof(csup_arena) <=

@@ -73,7 +73,7 @@ import Testing
 
   @Test func aNewerVersionIsRefused() {
     var newer = Self.header()
-    newer[8] = 2
+    newer[8] = 3
     newer.withUnsafeMutableBytes { bytes in
       bytes.storeBytes(of: csup_crc32c(0, bytes.baseAddress!, 48).littleEndian, toByteOffset: 48, as: UInt32.self)
     }

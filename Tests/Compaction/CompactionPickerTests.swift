@@ -3,6 +3,29 @@ import Testing
 @testable import Siltstone
 
 @Suite struct CompactionPickerTests {
+  @Test func theTableWithMostInSparseSegmentsIsRewrittenWhereItIs() throws {
+    func table(_ number: UInt64, _ keys: ClosedRange<Int>, _ use: [(UInt64, UInt64)]) -> TableMetadata {
+      var table = paperTable(number, keys.lowerBound, keys.upperBound)
+      table.segmentUse = use.map { SegmentUse(segment: $0.0, bytes: $0.1) }
+      return table
+    }
+    let tables = [table(1, 0...9, [(3, 100), (7, 900)]), table(2, 10...19, [(3, 300), (5, 10)])]
+    let layout = try paperLayout([[], [tables, [table(3, 0...99, [(9, 5_000)])]]])
+    let picker = PaperTree(.small()).picker
+    let use = layout.segmentUse
+    #expect(use == [3: 400, 5: 10, 7: 900, 9: 5_000])
+    let segments = ValueSegments(use, logStart: 8 << 10, segmentBytes: 1 << 10)
+    #expect(segments.valueBytes == 1_310 && segments.garbageBytes == 3 * 1_024 - 1_310)
+    #expect(segments.sparse == [3, 5], "9 is still in the log, and 7 is mostly values")
+    var inFlight = CompactionsInFlight()
+    let plan = try #require(picker.pickForValues(layout, inFlight, sparse: segments.sparse))
+    #expect(plan.reason == .values && plan.inputs.map(\.number) == [2] && plan.moves.isEmpty)
+    #expect(plan.sourceLevel == 1 && plan.targetLevel == 1)
+    inFlight.insert(plan)
+    #expect(picker.pickForValues(layout, inFlight, sparse: segments.sparse) == nil, "one at a time in a run")
+    #expect(picker.pickForValues(layout, CompactionsInFlight(), sparse: [5_000]) == nil)
+  }
+
   @Test func aSettledTreeIsLeftAlone() throws {
     var tree = PaperTree(.small())
     #expect(tree.picker.pick(tree.layout, CompactionsInFlight()) == nil)

@@ -4,6 +4,37 @@ import Testing
 @testable import Siltstone
 
 @Suite struct WritePacerTests {
+  /// Nothing up to what is allowed; then more and more, and just what values are moved at in between.
+  @Test func garbageHasItsPrice() {
+    var pacer = WritePacer()
+    var last = 0.0
+    pacer.moved(4 << 30, nanoseconds: 1 << 32)
+    for excess in [0, 0.5, 1, 1.5, 50] {
+      pacer.update(WriteDebt(garbageExcess: excess), nowNanoseconds: 1)
+      #expect(excess == 0 ? pacer.nanosecondsPerByte == 0 : pacer.nanosecondsPerByte > last)
+      if excess == 1 { #expect(abs(pacer.nanosecondsPerByte - 1) < 0.05) }
+      last = pacer.nanosecondsPerByte
+    }
+    #expect(last < 20)
+  }
+
+  /// What memtables hold little of costs merges little.
+  @Test func valuesThatStayInTheLogAreNotChargedForMerges() {
+    var (small, large) = (WritePacer(), WritePacer())
+    for _ in 0..<100 {
+      small.flushed(64 << 20, nanoseconds: 100_000_000)
+      large.flushed(4 << 20, standingFor: 512 << 20, nanoseconds: 100_000_000)
+    }
+    for second in 0..<10 {
+      for step in 0..<2 {
+        let debt = WriteDebt(levelZeroExcess: 1)
+        if step == 0 { small.update(debt, nowNanoseconds: UInt64(second) * 1_000_000_000) }
+        if step == 1 { large.update(debt, nowNanoseconds: UInt64(second) * 1_000_000_000) }
+      }
+    }
+    #expect(large.nanosecondsPerByte < small.nanosecondsPerByte / 50)
+  }
+
   /// A disk, a flusher and a compactor on paper: memtables of 64 MB, four of them; level 0 is taken down six runs at a
   /// time, at `mergeFactor` bytes read for each byte.
   struct Simulation {

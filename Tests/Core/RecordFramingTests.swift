@@ -37,10 +37,11 @@ import Testing
   @Test func headersComeBack() {
     for payloadBytes in [0, 1, 255, 65_536, RecordFraming.maxPayloadBytes] {
       for entryCount in [0, 1, 65_536, RecordFraming.maxEntryCount] {
-        for flags in 0..<4 {
+        for flags in 0..<8 {
           let header = Header(
             payloadBytes: payloadBytes, entryCount: entryCount, continues: flags & 1 == 1,
-            payloadChecksum: UInt32(truncatingIfNeeded: payloadBytes &* 31), isContinuation: flags & 2 == 2)
+            payloadChecksum: UInt32(truncatingIfNeeded: payloadBytes &* 31), isContinuation: flags & 2 == 2,
+            keepsValues: flags & 4 == 4)
           #expect(Self.decode(Self.encode(header)) == header)
           #expect(header.recordBytes == payloadBytes + 16)
         }
@@ -88,7 +89,7 @@ import Testing
     let limit = UInt32(RecordFraming.maxPayloadBytes)
     #expect(Self.decode(Self.sealed(limit, 1)) != nil)
     for length in [limit + 1, 1 << 31, .max] { #expect(Self.decode(Self.sealed(length, 1)) == nil) }
-    for flag in 26..<32 {
+    for flag in 27..<32 {
       #expect(Self.decode(Self.sealed(100, 1 | 1 << UInt32(flag))) == nil, "unknown flag \(flag)")
     }
   }

@@ -84,7 +84,7 @@ import Testing
     var cursor = try database.makeCursor(.prefix("group\(group)/"))
     if group % 2 == 0 { try cursor.seekToFirst() } else { try cursor.seekToLast() }
     while cursor.isValid {
-      numbers.append(number(ByteView(cursor.value).copied()))
+      numbers.append(number(ByteView(try cursor.value).copied()))
       if group % 2 == 0 { try cursor.next() } else { try cursor.previous() }
     }
     return agreed(numbers)

@@ -251,7 +251,7 @@ import Testing
     for (name, original) in specimen.backup.sorted(by: { $0.key < $1.key }) {
       var bytes = original
       func setNewer(versionAt version: Int, checksumAt place: Int, of range: Range<Int>) {
-        bytes[version] += 1
+        bytes[version] += 2  // of two versions of the format a table may have the first
         let checksum = bytes.withUnsafeBytes { csup_crc32c(0, $0.baseAddress! + range.lowerBound, range.count) }
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: checksum.littleEndian, toByteOffset: place, as: UInt32.self) }
       }

@@ -54,6 +54,8 @@ final class CrashDisk: Storage {
     var durableNames: [String: Inode] = [:]
     var journal: [Change] = []
     var locked: Set<UInt64> = []
+    /// By who has set them.
+    var marked: [ObjectIdentifier: Set<UInt64>] = [:]
     var memories: [String: CrashMemory] = [:]
     var memoryCount: UInt64 = 0
   }
@@ -250,9 +252,13 @@ final class CrashDisk: Storage {
     guarded.withLock { $0.locked.contains(byte) }
   }
 
-  /// Nobody looks for any.
-  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks { CrashMarks() }
-  func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] { [] }
+  func makeMarks(_ name: String) throws(SiltstoneError) -> any FileMarks { CrashMarks(guarded) }
+  func marks(_ name: String, in range: Range<UInt64>, limit: Int) throws(SiltstoneError) -> [UInt64] {
+    guarded.withLock { state in
+      let marked = state.marked.values.reduce(into: Set<UInt64>()) { $0.formUnion($1) }
+      return Array(marked.filter { range.contains($0) }.sorted().prefix(limit))
+    }
+  }
 
   func mapReadOnly(_ name: String, sizeBytes: Int) throws(SiltstoneError) -> any MappedFile {
     try map(name, sizeBytes: sizeBytes)
@@ -315,7 +321,21 @@ private final class CrashLock: FileLock {
 }
 
 private final class CrashMarks: FileMarks {
-  func set(_ byte: UInt64, _ isSet: Bool) throws(SiltstoneError) {}
+  private let guarded: CrashDisk.Guarded
+
+  init(_ guarded: CrashDisk.Guarded) { self.guarded = guarded }
+
+  func set(_ byte: UInt64, _ isSet: Bool) throws(SiltstoneError) {
+    guarded.withLock { state in
+      if isSet {
+        state.marked[ObjectIdentifier(self), default: []].insert(byte)
+      } else {
+        state.marked[ObjectIdentifier(self)]?.remove(byte)
+      }
+    }
+  }
+
+  deinit { guarded.withLock { state in state.marked[ObjectIdentifier(self)] = nil } }
 }
 
 /// An open file of a `CrashDisk`.

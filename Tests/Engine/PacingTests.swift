@@ -24,7 +24,7 @@ import Testing
     return Pacing(
       storage: fixture.storage, shared: parts[index].shared, view: view, shape: Options().shape,
       memtableBudgetBytes: isInDebt ? used + used / 8 : used * 100, role: roles[index],
-      slot: parts[index].processes.own)
+      slot: parts[index].processes.own) { _ in nil }
   }
 
   @Test func whoCompactsSetsThePriceOfAll() throws {
@@ -60,7 +60,7 @@ import Testing
     owner.update()
     let price = csup_load(parts[0].shared.pacing.pointer(to: \.price)!)
     // A device that takes 1 MB a second: the same debt costs more.
-    flusher.flushed(1 << 30, nanoseconds: 1 << 40)
+    flusher.flushed(1 << 30, standingFor: 1 << 30, nanoseconds: 1 << 40)
     owner.update()
     let later = csup_load(parts[0].shared.pacing.pointer(to: \.price)!)
     #expect(Double(bitPattern: later) > 10 * Double(bitPattern: price))

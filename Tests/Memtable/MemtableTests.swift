@@ -120,7 +120,9 @@ import Testing
         expected.append(Entry(key: entry.key, trailer: trailer.rawValue, value: isPut ? entry.value : []))
       }
       for _ in 0..<Int.random(in: 1...2, using: &random) {
-        #expect(memtable.insert(payload: payload.view, firstByte: position))
+        #expect(
+          memtable.insert(
+            LoggedBatch(payload: payload.view, firstByte: position, recordBytes: 1 << 20, keepsValues: false)))
       }
       position += UInt64(payload.count)
       entries.removeFirst(count)

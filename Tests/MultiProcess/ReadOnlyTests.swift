@@ -59,7 +59,7 @@ import Testing
     }
     var count = 0
     while cursor.isValid {
-      #expect(cursor.value.withUnsafeBytes { $0.starts(with: Array("old".utf8)) })
+      #expect(try cursor.value.withUnsafeBytes { $0.starts(with: Array("old".utf8)) })
       count += 1
       try cursor.next()
     }

@@ -46,7 +46,7 @@ import Testing
     }
     var values: [[UInt8]?] = Array(repeating: nil, count: keys.count)
     var looked = 0
-    var lookup = MultiLookup(fixture.view, at: position, PlainQueue(depth: 4))
+    var lookup = MultiLookup(fixture.view, at: position, PlainQueue(depth: 4), fixture.values)
     try lookup.run(views) { index, value in
       values[index] = value.copied()
     } _: { _ in

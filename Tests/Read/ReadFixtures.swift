@@ -5,12 +5,18 @@ struct MemtableView {
   /// Oldest first; each list becomes a memtable, the last one the active one.
   let entries: [[OwnedEntry]]
   let view: ReadView
+  /// Of a log in which there is nothing.
+  let values: ValueReader
 
   init(_ entries: [[OwnedEntry]], directory: TemporaryDirectory) throws {
     self.entries = entries
     let storage = try DiskStorage(path: directory.path, create: false, backend: .plain)
     let cache = BlockCache(capacityBytes: 1 << 20)
     let pin = try GenerationPins(nil).hold(2)
+    let database = DatabaseID(high: 1, low: 2)
+    let shared = try SharedState.attach(storage: storage, database: database, ringBytes: 1 << 16).0
+    values = ValueReader(
+      storage: storage, shared: shared, database: database, segmentBytes: 1 << 16, cache: cache)
     let version = try Version.open(TreeLayout(), storage: storage, cache: cache, pin: pin)
     var memtables: [Memtable] = []
     for list in entries {

@@ -15,12 +15,16 @@ import Testing
     if Bool.random(using: &generator) { edit.nextRunID = generator.next() }
     for _ in 0..<Int.random(in: 0...3, using: &generator) { edit.remove(generator.next()) }
     for _ in 0..<Int.random(in: 0...3, using: &generator) {
-      let table = TableMetadata(
+      var table = TableMetadata(
         number: generator.next(), sizeBytes: generator.next() >> 16, entryCount: generator.next() >> 16,
         tombstoneCount: generator.next(), keyBytes: generator.next() >> 16, valueBytes: generator.next() >> 16,
         smallestKey: generator.bytes(length: 0...300), largestKey: generator.bytes(length: 0...20),
         smallestSequence: generator.next(), largestSequence: generator.next() >> 8,
         compression: Compression.allCases.randomElement(using: &generator)!)
+      for number in 0..<Int.random(in: 0...3, using: &generator) {
+        table.segmentUse.append(
+          SegmentUse(segment: UInt64(number) * 1_000 + generator.next() % 1_000, bytes: generator.next() >> 17 | 1))
+      }
       edit.add(table, level: Int.random(in: 0..<TreeLayout.maxLevels, using: &generator), run: generator.next())
     }
     return edit

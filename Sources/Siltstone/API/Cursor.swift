@@ -7,7 +7,7 @@
 ///     var cursor = try database.makeCursor(.prefix("user/"))
 ///     try cursor.seekToFirst()
 ///     while cursor.isValid {
-///       use(cursor.key, cursor.value)
+///       use(cursor.key, try cursor.value)
 ///       try cursor.next()
 ///     }
 public struct Cursor: ~Copyable {
@@ -27,11 +27,12 @@ public struct Cursor: ~Copyable {
     }
   }
 
-  /// The value it stands on, without a copy, until the cursor moves. REQUIRES: `isValid`.
+  /// The value it stands on, without a copy, until the cursor moves. A large one is read from the disk only when it is
+  /// asked for. REQUIRES: `isValid`.
   public var value: RawSpan {
-    @_lifetime(borrow self) get {
+    @_lifetime(borrow self) get throws(SiltstoneError) {
       precondition(base.isValid, "the cursor stands on no entry")
-      let view = base.value
+      let view = try base.value()
       return _overrideLifetime(RawSpan(_unsafeStart: view.base, byteCount: view.count), borrowing: self)
     }
   }

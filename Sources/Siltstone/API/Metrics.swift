@@ -14,6 +14,8 @@ public struct Metrics: Sendable {
     public var entries: UInt64 = 0
     /// Tombstones among the entries.
     public var tombstones: UInt64 = 0
+    /// Bytes of values that its entries point at, in the log.
+    public var valueBytes: UInt64 = 0
   }
 
   // MARK: What was asked of it
@@ -39,6 +41,8 @@ public struct Metrics: Sendable {
   public internal(set) var compactionBytesWritten: UInt64 = 0
   /// Bytes of tables read by compactions.
   public internal(set) var compactionBytesRead: UInt64 = 0
+  /// Bytes of values that compactions have written to the log once more, to make room.
+  public internal(set) var valueBytesMoved: UInt64 = 0
   /// Memtables flushed.
   public internal(set) var flushes: UInt64 = 0
   /// Compactions that merged something.
@@ -58,11 +62,13 @@ public struct Metrics: Sendable {
   public var tableWriteAmplification: Double { ratio(flushBytesWritten + compactionBytesWritten, bytesWritten) }
   /// Blocks read from disk for each lookup.
   public var readAmplification: Double { ratio(blocksRead, lookups) }
-  /// Bytes of all tables for each byte of the last level, which holds each live key once: what obsolete versions,
-  /// tombstones and not yet merged runs cost. 1 for an empty tree.
+  /// Bytes of all tables, and of the log segments that values keep, for each byte of the last level and of the values
+  /// that it points at, since it holds each live key once: what obsolete versions, tombstones and not yet merged runs
+  /// cost. 1 for an empty tree.
   public var spaceAmplification: Double {
     guard let last = levels.last(where: { $0.sizeBytes > 0 }) else { return 1 }
-    return ratio(levels.reduce(0) { $0 + $1.sizeBytes }, last.sizeBytes)
+    let values = valueBytes + garbageValueBytes
+    return ratio(levels.reduce(0) { $0 + $1.sizeBytes } + values, last.sizeBytes + last.valueBytes)
   }
 
   // MARK: How it stands
@@ -83,6 +89,13 @@ public struct Metrics: Sendable {
   public internal(set) var snapshots = 0
   /// Log segments that hold something not yet in a table, and those made ready ahead.
   public internal(set) var liveLogSegments = 0
+
+  /// Bytes of values that stand in the log, and that tables point at.
+  public internal(set) var valueBytes: UInt64 = 0
+  /// Bytes of log segments that only values keep, beside those values.
+  public internal(set) var garbageValueBytes: UInt64 = 0
+  /// Log segments that only values keep.
+  public internal(set) var valueSegments = 0
 
   /// The processes that have the database open, this one among them.
   public internal(set) var processes: [ProcessMetrics] = []

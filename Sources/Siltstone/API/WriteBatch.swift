@@ -4,9 +4,9 @@
 /// `removeAll()`, which keeps its memory. If a key appears several times, the last operation on it wins.
 public struct WriteBatch: ~Copyable {
   var payload = ByteBuffer(capacityBytes: 512)
-  private var keyValueBytes = 0
+  private var size = BatchSize()
   /// The number of operations.
-  public private(set) var count = 0
+  public var count: Int { size.count }
 
   /// Makes an empty batch.
   public init() {}
@@ -27,8 +27,7 @@ public struct WriteBatch: ~Copyable {
     try WriteBatch.check(value: value)
     try makeRoom(key.count + value.count)
     EntryEncoding.append(put: key, value, to: &payload)
-    count &+= 1
-    keyValueBytes &+= key.count &+ value.count
+    size.add(key, value)
   }
 
   /// Sets `key` to `value`.
@@ -44,8 +43,7 @@ public struct WriteBatch: ~Copyable {
     try WriteBatch.check(key)
     try makeRoom(key.count)
     EntryEncoding.append(delete: key, to: &payload)
-    count &+= 1
-    keyValueBytes &+= key.count
+    size.add(key, .empty)
   }
 
   /// Removes `key`; no error if it is absent.
@@ -56,18 +54,17 @@ public struct WriteBatch: ~Copyable {
   /// Empties the batch, keeping its memory.
   public mutating func removeAll() {
     payload.removeAll()
-    count = 0
-    keyValueBytes = 0
+    size = BatchSize()
   }
 
   /// What the commit pipeline takes. Valid until the batch changes.
   var encoded: EncodedBatch {
-    EncodedBatch(payload: payload.view, entryCount: count, keyValueBytes: keyValueBytes)
+    EncodedBatch(payload: payload.view, size: size)
   }
 
   private func makeRoom(_ bytes: Int) throws(SiltstoneError) {
     // The memtable's share is the larger one: it pays for nodes as well.
-    let needed = Memtable.capacityNeeded(count: count + 1, payloadBytes: keyValueBytes + bytes)
+    let needed = Memtable.capacityNeeded(count: count + 1, payloadBytes: size.keyValueBytes + bytes)
     guard needed <= Limits.maxBatchBytes else {
       throw SiltstoneError(.invalidArgument, "the batch would take more than 1 GiB in memory")
     }

@@ -6,9 +6,7 @@ internal import Synchronization
 struct EncodedBatch {
   /// Entries in `EntryEncoding`.
   let payload: ByteView
-  let entryCount: Int
-  /// Key and value bytes, without the encoding's own.
-  let keyValueBytes: Int
+  let size: BatchSize
 }
 
 /// What the pipeline does when all memtables are full.
@@ -38,11 +36,15 @@ final class CommitPipeline: Sendable {
   let counters = CommitCounters()
   /// Set under the commit lock.
   private let isClosed = Atomic<Bool>(false)
+  /// A memtable is sealed when the log has grown so much since it began, however little it holds: where values stay in
+  /// the log, a memtable of pointers would keep gigabytes of it to be replayed.
+  private let maxSpanBytes: UInt64
 
   /// Records are cut at 1 MiB, so that even a batch larger than the ring passes through it piece by piece.
   static let maxRecordPayloadBytes = 1 << 20
   /// The log role looks this often as the log grows: seldom enough to cost nothing, and often enough to be ahead.
   private static let tendBytes: UInt64 = 1 << 20
+  private static let maxSpanFactor = 8
 
   init(
     shared: SharedState, segments: LogSegments, drainer: LogDrainer, view: CurrentView, arenas: ArenaTable,
@@ -55,6 +57,7 @@ final class CommitPipeline: Sendable {
     self.arenas = arenas
     self.flushes = flushes
     self.repair = repair
+    maxSpanBytes = UInt64(arenas.plan.arenaBytes * CommitPipeline.maxSpanFactor)
   }
 
   /// A quarter of a small ring, so that a record always fits beside what is being drained.
@@ -80,9 +83,9 @@ final class CommitPipeline: Sendable {
     while true {
       try lock()
       switch prepare(batch, logBytes) {
-      case .ready(let memtable):
+      case .ready(let memtable, let valueShare):
         defer { unlock() }
-        return try write(batch, checksums, memtable)
+        return try write(batch, checksums, memtable, valueShare)
       case .failed(let error):
         unlock()
         throw error
@@ -102,7 +105,7 @@ final class CommitPipeline: Sendable {
   // MARK: - Under the commit lock
 
   private enum Preparation {
-    case ready(Memtable)
+    case ready(Memtable, valueShare: UInt64)
     case failed(SiltstoneError)
     case awaitFlush
     case awaitSegments(LogPosition)
@@ -126,14 +129,29 @@ final class CommitPipeline: Sendable {
       let room = max(needed, DrainPolicy.roomBytes(shared.ringBytes)) + UInt64(StorageAlignment.bytes)
       return .awaitDrain(min(reserved + room - min(reserved + room, shared.ringBytes), reserved))
     }
+    let share = shared.valueShare(
+      behind: logBytes, large: UInt64(batch.size.largeValueBytes), windowBits: segments.segmentBits)
+    let memtableBytes = batch.size.memtableBytes(keepsValues: keepsValues(batch, share))
     do throws(SiltstoneError) {
       let memtable = try view.load().active
-      if memtable.hasRoom(count: batch.entryCount, payloadBytes: batch.keyValueBytes) { return .ready(memtable) }
-      guard let fresh = try rotate(from: memtable, for: batch) else { return .awaitFlush }
-      return .ready(fresh)
+      if reserved &- memtable.firstPosition <= maxSpanBytes,
+        memtable.hasRoom(count: batch.size.count, payloadBytes: memtableBytes)
+      {
+        return .ready(memtable, valueShare: share)
+      }
+      let minimum = Memtable.capacityNeeded(count: batch.size.count, payloadBytes: memtableBytes)
+      guard let fresh = try rotate(from: memtable, minimumBytes: minimum) else { return .awaitFlush }
+      return .ready(fresh, valueShare: share)
     } catch {
       return .failed(error)
     }
+  }
+
+  /// Large values stay in the log where most of it is such values. Elsewhere a value would keep a segment that is for
+  /// the most part of no use any more from being used again, and goes with its key through memtable and tables.
+  @inline(__always)
+  private func keepsValues(_ batch: EncodedBatch, _ valueShare: UInt64) -> Bool {
+    batch.size.largeValueBytes > 0 && (valueShare >= SharedState.evenShare || batch.size.isMovedValue)
   }
 
   /// Bytes that may be put into the ring now. The block in which the last drain ended is still needed: the next one
@@ -144,11 +162,10 @@ final class CommitPipeline: Sendable {
   }
 
   /// Seals the memtable and puts a fresh one in its place, or returns nil if none is to be had yet.
-  private func rotate(from full: Memtable, for batch: EncodedBatch?) throws(SiltstoneError) -> Memtable? {
-    let minimum = batch.map { Memtable.capacityNeeded(count: $0.entryCount, payloadBytes: $0.keyValueBytes) } ?? 0
+  private func rotate(from full: Memtable, minimumBytes: Int = 0) throws(SiltstoneError) -> Memtable? {
     guard
       let fresh = try arenas.activate(
-        firstPosition: shared.reserved, commonPrefix: full.commonKeyPrefix(), minimumBytes: minimum,
+        firstPosition: shared.reserved, commonPrefix: full.commonKeyPrefix(), minimumBytes: minimumBytes,
         ignoringLimit: flushes.takeExtraArena())
     else { return nil }
     shared.announceChange()
@@ -157,17 +174,24 @@ final class CommitPipeline: Sendable {
   }
 
   private func write(
-    _ batch: EncodedBatch, _ checksums: borrowing RecordChecksums, _ memtable: Memtable
+    _ batch: EncodedBatch, _ checksums: borrowing RecordChecksums, _ memtable: Memtable, _ valueShare: UInt64
   ) throws(SiltstoneError) -> LogPosition {
     let begin = try shared.logEnd()
+    let logged = LoggedBatch(
+      payload: batch.payload, firstByte: begin + UInt64(RecordFraming.headerBytes), recordBytes: recordPayloadLimit,
+      keepsValues: keepsValues(batch, valueShare))
+    if logged.keepsValues {
+      shared.setValuesEnd(begin + UInt64(batch.payload.count + checksums.count * RecordFraming.headerBytes))
+    }
     var position = begin
     for index in 0..<checksums.count {
       let piece = checksums.piece(index, of: batch.payload)
       let recordBytes = UInt64(RecordFraming.headerBytes + piece.count)
       if checksums.count > 1, ringRoom(position) < recordBytes { try drainer.waitDrained(position) }
       let header = RecordFraming.Header(
-        payloadBytes: piece.count, entryCount: index == 0 ? min(batch.entryCount, RecordFraming.maxEntryCount) : 0,
-        continues: index + 1 < checksums.count, payloadChecksum: checksums[index], isContinuation: index > 0)
+        payloadBytes: piece.count, entryCount: index == 0 ? min(batch.size.count, RecordFraming.maxEntryCount) : 0,
+        continues: index + 1 < checksums.count, payloadChecksum: checksums[index], isContinuation: index > 0,
+        keepsValues: logged.keepsValues)
       withUnsafeTemporaryAllocation(byteCount: RecordFraming.headerBytes, alignment: 8) { scratch in
         RecordFraming.encode(header, position: position, at: scratch.baseAddress!)
         csup_ring_write(shared.ring, shared.ringBytes, position, scratch.baseAddress!, scratch.count)
@@ -179,21 +203,16 @@ final class CommitPipeline: Sendable {
       shared.setReserved(position)
       KillPoint.reach(.reserved)
     }
-    try insert(batch, firstByte: begin + UInt64(RecordFraming.headerBytes), into: memtable)
+    // Room was checked before, so what fails is a memtable that somebody has written over. Then the batch stays
+    // reserved, and whoever takes the lock next finishes it in a fresh one.
+    guard memtable.insert(logged) else { throw memtable.damaged }
     KillPoint.reach(.inserted)
+    shared.setValueShare(valueShare)
     shared.setPublished(position)
     KillPoint.reach(.published)
     counters.add(batch, logBytes: position - begin)
-    csup_probe_commit_done(position, position - begin, UInt64(batch.entryCount))
+    csup_probe_commit_done(position, position - begin, UInt64(batch.size.count))
     return position
-  }
-
-  /// Room was checked before, so what fails is a memtable that somebody has written over. Then the batch stays
-  /// reserved, and whoever takes the lock next finishes it in a fresh one.
-  private func insert(
-    _ batch: EncodedBatch, firstByte: LogPosition, into memtable: Memtable
-  ) throws(SiltstoneError) {
-    guard memtable.insert(payload: batch.payload, firstByte: firstByte) else { throw memtable.damaged }
   }
 
   /// Whoever takes the lock finds what an owner that died has left, and finishes it. That is told by the watermarks:
@@ -224,7 +243,7 @@ final class CommitPipeline: Sendable {
       do throws(SiltstoneError) {
         let active = try view.load().active
         if isClosed.load(ordering: .relaxed) { throw CommitPipeline.closed }
-        sealed = .success(active.isEmpty ? true : try rotate(from: active, for: nil) != nil)
+        sealed = .success(active.isEmpty ? true : try rotate(from: active) != nil)
       } catch {
         sealed = .failure(error)
       }
@@ -243,6 +262,25 @@ final class CommitPipeline: Sendable {
   }
 
   private static var closed: SiltstoneError { SiltstoneError(.closed, "the database was closed") }
+
+  /// Stores a value that a compaction moves at the end of the log. It is not durable yet, and nothing names it.
+  ///
+  /// - Returns: where it lies; nil if the log is no place for values now.
+  func move(_ value: ByteView, checksum: UInt32) throws(SiltstoneError) -> ValuePointer? {
+    var payload = ByteBuffer(capacityBytes: EntryEncoding.maxHeaderBytes + value.count)
+    EntryEncoding.append(value: value, checksum: checksum, to: &payload)
+    let batch = EncodedBatch(payload: payload.view, size: BatchSize(movedValueBytes: value.count))
+    let share = shared.valueShare(
+      behind: UInt64(payload.count), large: UInt64(value.count), windowBits: segments.segmentBits)
+    if share < SharedState.evenShare { return nil }
+    let checksums = RecordChecksums(payload.view, recordBytes: recordPayloadLimit)
+    let end = try append(batch, checksums)
+    wakeLogRole(end)
+    let firstByte = end - UInt64(payload.count + (checksums.count - 1) * RecordFraming.headerBytes)
+    return ValuePointer(
+      batch: firstByte, recordBytes: recordPayloadLimit, offset: payload.count - value.count, length: value.count,
+      checksum: checksum)
+  }
 
   /// Everything acknowledged so far becomes durable.
   func sync() throws(SiltstoneError) { try drainer.waitDurable(shared.reserved) }
@@ -293,10 +331,11 @@ final class CommitCounters: Sendable {
 
   @inline(__always)
   fileprivate func add(_ batch: EncodedBatch, logBytes: UInt64) {
-    batchCount.store(batches &+ 1, ordering: .relaxed)
-    entryCount.store(entries &+ UInt64(batch.entryCount), ordering: .relaxed)
-    keyValueByteCount.store(keyValueBytes &+ UInt64(batch.keyValueBytes), ordering: .relaxed)
     logByteCount.store(logBytesReserved &+ logBytes, ordering: .relaxed)
+    if batch.size.isMovedValue { return }
+    batchCount.store(batches &+ 1, ordering: .relaxed)
+    entryCount.store(entries &+ UInt64(batch.size.count), ordering: .relaxed)
+    keyValueByteCount.store(keyValueBytes &+ UInt64(batch.size.keyValueBytes), ordering: .relaxed)
   }
 
   fileprivate func addTakeover() { takeoverCount.store(takeovers &+ 1, ordering: .relaxed) }

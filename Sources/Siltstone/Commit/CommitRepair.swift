@@ -29,11 +29,11 @@ struct CommitRepair: Sendable {
       ring: (shared, isInRing ? published : drained, reserved))
     var assembly = BatchAssembly()
     while let record = try reader.next() {
-      try assembly.add(record) { (payload, firstByte) throws(SiltstoneError) in
-        if insert(payload, firstByte, into: memtable) { return }
+      try assembly.add(record) { (batch) throws(SiltstoneError) in
+        if insert(batch, into: memtable) { return }
         // What the dead one had taken of the arena for an entry and never used is lost, and may be what is missing now.
-        memtable = try rotate(at: published, for: payload)
-        guard insert(payload, firstByte, into: memtable) else { throw CommitRepair.contradiction }
+        memtable = try rotate(at: published, for: batch)
+        guard insert(batch, into: memtable) else { throw CommitRepair.contradiction }
       }
     }
     guard reader.position == reserved else {
@@ -45,15 +45,17 @@ struct CommitRepair: Sendable {
     shared.setPublished(reserved)
   }
 
-  private func insert(_ payload: ByteView, _ firstByte: LogPosition, into memtable: Memtable) -> Bool {
-    guard let size = EntryEncoding.measure(payload) else { return false }
-    _ = memtable.hasRoom(count: size.count, payloadBytes: size.keyValueBytes)  // reserves what it can
-    return memtable.insert(payload: payload, firstByte: firstByte)
+  private func insert(_ batch: LoggedBatch, into memtable: Memtable) -> Bool {
+    guard let size = EntryEncoding.measure(batch.payload) else { return false }
+    let bytes = size.memtableBytes(keepsValues: batch.keepsValues)
+    _ = memtable.hasRoom(count: size.count, payloadBytes: bytes)  // reserves what it can
+    return memtable.insert(batch)
   }
 
-  private func rotate(at position: LogPosition, for payload: ByteView) throws(SiltstoneError) -> Memtable {
-    guard let size = EntryEncoding.measure(payload) else { throw CommitRepair.contradiction }
-    let minimum = Memtable.capacityNeeded(count: size.count, payloadBytes: size.keyValueBytes)
+  private func rotate(at position: LogPosition, for batch: LoggedBatch) throws(SiltstoneError) -> Memtable {
+    guard let size = EntryEncoding.measure(batch.payload) else { throw CommitRepair.contradiction }
+    let bytes = size.memtableBytes(keepsValues: batch.keepsValues)
+    let minimum = Memtable.capacityNeeded(count: size.count, payloadBytes: bytes)
     guard
       minimum <= Limits.maxBatchBytes,
       let fresh = try arenas.activate(

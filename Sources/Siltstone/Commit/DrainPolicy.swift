@@ -3,7 +3,8 @@
 ///
 /// They must when they get old, so that a power cut takes about a second of staged writes, or two of those that a flush
 /// is about to bring to disk; when they take up most of the ring; and soon, as long as somebody waits for the log's
-/// durability now and then, so that whoever does finds little to write first.
+/// durability now and then, so that whoever does finds little to write first. Values that stay in the log go at once,
+/// since they must in any case.
 struct DrainPolicy {
   /// The log as it stands: positions that only grow.
   struct Watermarks {
@@ -14,6 +15,8 @@ struct DrainPolicy {
     var logStart: LogPosition
     /// Everything before is in memtables that are full, and so on its way into tables.
     var sealedEnd: LogPosition = 0
+    /// Where the newest value ends that stays in the log.
+    var valuesEnd: LogPosition = 0
   }
 
   enum Step: Equatable {
@@ -70,6 +73,8 @@ struct DrainPolicy {
       return .sync(isPrompt || tail <= DrainPolicy.smallTailBytes ? log.reserved : old.position)
     }
     if isPrompt, tail >= DrainPolicy.promptTailBytes { return .drain(log.reserved) }
+    // What no flush will bring to disk may as well be written now, and the ring be empty when much comes.
+    if log.valuesEnd > begin, tail >= DrainPolicy.promptTailBytes { return .drain(min(log.valuesEnd, log.reserved)) }
     if tail > ringBytes / 8 * 7 { return .drain(begin + DrainPolicy.roomBytes(ringBytes)) }
     return .rest
   }

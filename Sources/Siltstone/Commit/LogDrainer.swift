@@ -77,8 +77,7 @@ final class LogDrainer: Sendable {
       defer {
         // In this order: who still reads the old word will be woken, and who reads the new one finds the lock free.
         shared.release(.drain)
-        _ = csup_add32(word, 1)
-        if csup_load32(shared.words.drainWaiters) != 0 { csup_futex_wake_all(word) }
+        wakeWaiters()
       }
       try writer.withLock { (writer) throws(SiltstoneError) in
         if ownerDied { try outliveDrainer() }
@@ -106,6 +105,12 @@ final class LogDrainer: Sendable {
   /// With four asleep, and who leads and who has been woken on top, a whole group was worth more in all measurements.
   private static let groupWaiters: UInt32 = 4
 
+  private func wakeWaiters() {
+    let word = shared.words.drainSequence
+    _ = csup_add32(word, 1)
+    if csup_load32(shared.words.drainWaiters) != 0 { csup_futex_wake_all(word) }
+  }
+
   /// A drainer that died left nothing behind but watermarks that lag; what it wrote is simply written again. But not
   /// while the device may still be at its last writes: the block in which it ended would then, for all that anybody
   /// knows, be written over with its older self.
@@ -129,7 +134,8 @@ final class LogDrainer: Sendable {
   /// What is in tables need not be in the log any more: recovery does not look at it. `log_start` moves when the edit
   /// that says so is durable, so everything below it is. The next drain begins in its block, all of which the ring has.
   ///
-  /// The one place where bytes come to be left out of the files: whatever else is to keep them there belongs here.
+  /// This is the one place where bytes come to be left out of the files. Values that stay in the log never are: a flush
+  /// makes them durable before it shows a table that points at them (see `Assembly`), so `drained` is past them then.
   private func skipFlushed() throws(SiltstoneError) {
     let start = shared.logStart
     guard start <= (try shared.logEnd()) else { throw SharedState.writtenOver("the log begins behind its end") }
@@ -148,7 +154,12 @@ final class LogDrainer: Sendable {
     defer { csup_probe_drain_end(shared.drained, shared.durable) }
     do throws(SiltstoneError) {
       let written = try writer.write(
-        from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained)
+        from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained
+      ) { drained in
+        // The ring has room again, long before a long drain is over.
+        shared.setDrained(max(min(drained, target), shared.drained))
+        wakeWaiters()
+      }
       bytesWritten.add(written.bytes, ordering: .relaxed)
       KillPoint.reach(.drainWritten)
       shared.setDrained(max(target, shared.drained))
@@ -178,14 +189,18 @@ private struct LogWriter: ~Copyable {
   var hasEnded = false
   /// Large enough for the device's full rate, small enough that a durable write beside it does not wait long.
   private static let pieceBytes: UInt64 = 256 << 10
+  /// Whoever waits for room in the ring is told this often.
+  private static let reportBytes: UInt64 = 1 << 20
 
   init(storage: any Storage) throws(SiltstoneError) { queue = try storage.makeIOQueue(depth: 8) }
 
   /// Writes [drained, target), widened to whole blocks: the block in which the last drain ended is written again, and
   /// the one in which this one ends holds bytes past `target` that mean nothing until a later drain covers them.
-  /// With `durable`, and if one write does it, that write is itself the sync.
+  /// With `durable`, and if one write does it, that write is itself the sync. As it goes on, `report` is told how far
+  /// everything is written.
   borrowing func write(
-    from shared: borrowing SharedState, segments: LogSegments, upTo target: LogPosition, durable: Bool
+    from shared: borrowing SharedState, segments: LogSegments, upTo target: LogPosition, durable: Bool,
+    _ report: (LogPosition) -> Void
   ) throws(SiltstoneError) -> (bytes: UInt64, isDurable: Bool) {
     guard shared.drained < target else { return (0, false) }
     let begin = StorageAlignment.roundDown(shared.drained)
@@ -199,6 +214,8 @@ private struct LogWriter: ~Copyable {
       return (end - begin, true)
     }
     var position = begin
+    var reported = begin
+    var inFlight: [LogPosition] = []
     var failure: SiltstoneError?
     while (position < end && failure == nil) || queue.outstanding > 0 {
       if position < end, failure == nil, queue.outstanding < queue.depth {
@@ -206,9 +223,17 @@ private struct LogWriter: ~Copyable {
         try queue.submitWrite(
           try segments.file(holding: position), bytes(position..<next, of: shared), at: segments.offset(of: position),
           .none, tag: position)
+        inFlight.append(position)
         position = next
-      } else if let error = try queue.wait().error {
-        failure = error
+        continue
+      }
+      let completion = try queue.wait()
+      failure = failure ?? completion.error
+      inFlight.removeAll { $0 == completion.tag }
+      let written = inFlight.first ?? position
+      if failure == nil, written - reported >= LogWriter.reportBytes, written < end {
+        report(written)
+        reported = written
       }
     }
     if let failure { throw failure }

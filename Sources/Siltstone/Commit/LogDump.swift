@@ -31,7 +31,7 @@ enum LogDump {
         continue
       }
       let isWhole = offset + header.recordBytes <= log.count
-      let note = header.isContinuation ? ", continues a batch" : ""
+      let note = (header.isContinuation ? ", continues a batch" : "") + (header.keepsValues ? ", keeps values" : "")
       emit(
         "  \(first + UInt64(offset))  \(header.payloadBytes) bytes, \(header.entryCount) entries\(note)"
           + (header.continues ? ", goes on" : "") + (isWhole ? "" : ", ends in the next segment"))
@@ -48,6 +48,7 @@ enum LogDump {
     let isWhole = EntryEncoding.forEach(in: payload) { entry in
       switch entry.kind {
       case .put: emit("    put \(entry.key.readable) -> \(entry.value.readable)")
+      case .putApart: emit("    put \(entry.key.readable) -> \(entry.value.count) bytes")
       case .delete: emit("    delete \(entry.key.readable)")
       }
       return true

@@ -9,6 +9,8 @@ struct LogReader: ~Copyable {
     let position: LogPosition
     /// Valid until the next read.
     let payload: ByteView
+
+    var end: LogPosition { position + UInt64(header.recordBytes) }
   }
 
   private let storage: any Storage

@@ -14,6 +14,8 @@ struct LogRecovery {
   let segmentBytes: UInt64
   /// Everything before is in tables.
   let logStart: LogPosition
+  /// The last segment that tables point into: what they point at was durable before they were shown.
+  let lastValueSegment: UInt64
 
   struct Outcome {
     /// Behind the last record.
@@ -28,10 +30,9 @@ struct LogRecovery {
   /// Only then do the watermarks speak of the ring's and the files' present content.
   private var ringIsLive: Bool { remains?.ringIsLive ?? false }
 
-  /// Calls `apply` with each whole batch, in commit order, and the position of its first payload byte.
-  func replay(
-    _ apply: (_ payload: ByteView, _ firstByte: LogPosition) throws(SiltstoneError) -> Void
-  ) throws(SiltstoneError) -> Outcome {
+  /// Calls `apply` with each whole batch, in commit order. Of a batch that is not in the files as a whole, entries have
+  /// their values themselves: they may be in a table before the ring is drained.
+  func replay(_ apply: (LoggedBatch) throws(SiltstoneError) -> Void) throws(SiltstoneError) -> Outcome {
     try checkBeginning()
     var ring: (SharedState, LogPosition, LogPosition)?
     if let remains, ringIsLive { ring = (shared, ringBegin(remains), remains.reserved) }
@@ -42,7 +43,7 @@ struct LogRecovery {
     while let record = try reader.next() {
       outcome.recordCount += 1
       outcome.entryCount += record.header.entryCount
-      try assembly.add(record, apply)
+      try assembly.add(record, isInFiles: record.end <= ring?.1 ?? .max, apply)
     }
     outcome.end = reader.position
     try checkReach(outcome.end)
@@ -81,6 +82,11 @@ struct LogRecovery {
   /// What must be there: all of it if the last life ended in order or the machine never stopped; otherwise what was
   /// durable when SHARED was last written back.
   private func checkReach(_ end: LogPosition) throws(SiltstoneError) {
+    if end / segmentBytes < lastValueSegment {
+      throw .corrupt(
+        "the log does not verify at position \(end), but tables point at values behind that",
+        file: LogSegment.fileName(end / segmentBytes), offset: UInt64(LogSegment.headerBytes) + end % segmentBytes)
+    }
     guard let remains else { return }
     let promised = ringIsLive || remains.clean ? remains.reserved : remains.durable
     guard end < promised else { return }
@@ -120,8 +126,14 @@ struct LogRecovery {
     } else if isThere {
       try storage.remove(name)  // half made, and so never used: it will be made again
     }
-    for segment in (logStart / segmentBytes)...number where try storage.exists(LogSegment.fileName(segment)) {
-      try storage.open(LogSegment.fileName(segment), .readWrite).sync()
+    try syncFiles(upTo: end)
+  }
+
+  /// Makes what the files have of the log durable, up to `end`.
+  func syncFiles(upTo end: LogPosition) throws(SiltstoneError) {
+    for segment in (logStart / segmentBytes)...(end / segmentBytes) {
+      let name = LogSegment.fileName(segment)
+      if try storage.exists(name) { try storage.open(name, .readWrite).sync() }
     }
   }
 
@@ -162,19 +174,26 @@ struct LogRecovery {
 struct BatchAssembly: ~Copyable {
   private var pending = ByteBuffer()
   private var firstByte: LogPosition = 0
+  private var recordBytes = 0
   private var isOpen = false
 
   init() {}
 
   mutating func add(
-    _ record: LogReader.Record, _ apply: (ByteView, LogPosition) throws(SiltstoneError) -> Void
+    _ record: LogReader.Record, isInFiles: Bool = true, _ apply: (LoggedBatch) throws(SiltstoneError) -> Void
   ) throws(SiltstoneError) {
     let header = record.header
+    let keepsValues = header.keepsValues && isInFiles
     if !header.isContinuation {
       // A batch still open here was given up half way by a process that died: it never was.
       isOpen = header.continues
       firstByte = record.position + UInt64(RecordFraming.headerBytes)
-      if !header.continues { return try apply(record.payload, firstByte) }
+      recordBytes = max(record.payload.count, 1)
+      if !header.continues {
+        return try apply(
+          LoggedBatch(
+            payload: record.payload, firstByte: firstByte, recordBytes: recordBytes, keepsValues: keepsValues))
+      }
       pending.removeAll()
     } else if !isOpen {
       throw .corrupt("the log record at position \(record.position) continues a batch that never began", file: "log")
@@ -185,7 +204,9 @@ struct BatchAssembly: ~Copyable {
     pending.append(record.payload)
     if !header.continues {
       isOpen = false
-      try apply(pending.view, firstByte)
+      // The last record is the last to be in the files.
+      try apply(
+        LoggedBatch(payload: pending.view, firstByte: firstByte, recordBytes: recordBytes, keepsValues: keepsValues))
     }
   }
 }

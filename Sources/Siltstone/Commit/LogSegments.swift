@@ -4,10 +4,14 @@ internal import Synchronization
 /// The log's files: which stand ready, which can be used again.
 ///
 /// Segments are prepared ahead of the log's end, by whoever comes first: the holder of the log role in the
-/// background, or a committer that would otherwise have to wait. `prepared`, `log_start` and `durable` in SHARED say
-/// which are in use; what else is in the directory can be used again. Thread-safe.
+/// background, or a committer that would otherwise have to wait. `prepared` in SHARED says where they end: files of
+/// higher numbers are spares. A file of a lower number is in use until it is released, if only for the values in it
+/// that tables point at; then it becomes a spare, by a rename to a number that nobody has had, or goes. So a number
+/// stands for one stretch of the log for ever, and no file that is read is ever renamed. Thread-safe.
 final class LogSegments: Sendable {
   let segmentBytes: UInt64
+  /// Of the largest power of two that is no larger than a segment.
+  var segmentBits: UInt64 { UInt64(63 - segmentBytes.leadingZeroBitCount) }
   private let storage: any Storage
   private let database: DatabaseID
   private let shared: SharedState
@@ -45,6 +49,10 @@ final class LogSegments: Sendable {
 
   /// Says that somebody waits for durable writes.
   func fillFromNowOn() { fills.store(true, ordering: .relaxed) }
+
+  /// Not where values stay in the log: such a segment is written once and then kept, and zeros would double what goes
+  /// to the disk.
+  private var wantsZeros: Bool { fills.load(ordering: .relaxed) && !shared.isMostlyValues }
 
   /// The oldest segment that still holds something that is not in a table, or that a drain may be writing to or
   /// syncing: none goes back behind `durable`.
@@ -96,23 +104,21 @@ final class LogSegments: Sendable {
     }
   }
 
-  /// Numbers of files that hold nothing needed any more, or not yet.
-  private func spares() throws(SiltstoneError) -> [UInt64] {
-    let (oldest, next) = (oldest, next)
-    return try storage.list().compactMap { LogSegment.number(fromFileName: $0) }
-      .filter { $0 < oldest || $0 >= next }.sorted()
+  /// The numbers of all files, ascending.
+  func existing() throws(SiltstoneError) -> [UInt64] {
+    try storage.list().compactMap { LogSegment.number(fromFileName: $0) }.sorted()
   }
 
   private func prepare(_ number: UInt64) throws(SiltstoneError) -> any StorageFile {
     let name = LogSegment.fileName(number)
     // The file with the right name already is the best spare; any other is renamed.
-    let spares = try spares()
+    let spares = try existing().filter { $0 >= number }
     if let spare = spares.contains(number) ? number : spares.first, spare != number {
       try storage.rename(LogSegment.fileName(spare), to: name)
     }
     if try storage.exists(name) {
       let file = try storage.open(name, .readWrite)
-      if let isFilled = try isFilled(file, name), isFilled || !fills.load(ordering: .relaxed) {
+      if let isFilled = try isFilled(file, name), isFilled || !wantsZeros {
         try writeHeader(file, number: number, isFilled: isFilled)
         try storage.syncDirectory()
         return file
@@ -143,7 +149,7 @@ final class LogSegments: Sendable {
     let file = try storage.open(name, .create)
     do throws(SiltstoneError) {
       let isReserved = try file.preallocate(UInt64(LogSegment.headerBytes) + segmentBytes)
-      let isFilled = !isReserved || fills.load(ordering: .relaxed)
+      let isFilled = !isReserved || wantsZeros
       if isFilled { try fillWithZeros(file) }
       try file.sync()
       try writeHeader(file, number: number, isFilled: isFilled)
@@ -183,13 +189,21 @@ final class LogSegments: Sendable {
     try file.write(UnsafeRawBufferPointer(header.buffer), at: 0, .dataSync)
   }
 
-  /// Everything before `log_start` is in tables: files that hold nothing else, and to which no drain comes back, are
-  /// kept to be used again, or go.
-  func releaseFlushed() throws(SiltstoneError) {
+  /// Gives up a segment that nobody reads any more: it is kept to be used again, or goes.
+  ///
+  /// REQUIRES: everything in it is in tables, or in no use at all; no drain comes back to it; and no process reads from
+  /// a generation in which a memtable or a table pointed into it.
+  func release(_ number: UInt64) throws(SiltstoneError) {
     try withLock { () throws(SiltstoneError) in
-      let oldest = oldest
-      for number in try spares().dropFirst(LogSegments.maxSpares).reversed() where number < oldest || number > next {
-        try storage.remove(LogSegment.fileName(number))
+      let name = LogSegment.fileName(number)
+      let existing = try existing()
+      // Another process may have been quicker.
+      guard number < next, existing.contains(number) else { return }
+      open.withLock { $0[number] = nil }
+      if existing.count(where: { $0 >= next }) < LogSegments.maxSpares {
+        try storage.rename(name, to: LogSegment.fileName(max(existing.last ?? 0, next - 1) + 1))
+      } else {
+        try storage.remove(name)
       }
     }
   }

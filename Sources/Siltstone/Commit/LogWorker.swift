@@ -73,6 +73,7 @@ final class LogWorker: Sendable {
       // `reserved` last: read the other way round, another could have passed the `reserved` of a moment ago.
       var log = DrainPolicy.Watermarks(drained: shared.drained, durable: shared.durable, logStart: shared.logStart)
       log.sealedEnd = sealedEnd()
+      log.valuesEnd = shared.valuesEnd
       log.reserved = min(shared.reserved, KeyTrailer.maxSequence)
       switch policy.next(log, nowNanoseconds: now) {
       case .rest:

@@ -1,28 +1,37 @@
 internal import CSupport
 
 extension Memtable {
-  /// Inserts the entries of a batch's payload, whose first byte has the log position `firstByte`; those that are there
-  /// already change nothing. Returns false if the payload is malformed or an entry does not fit; those before it are
-  /// inserted then.
+  /// Inserts a batch's entries; those that are there already change nothing. Returns false if the payload is malformed
+  /// or an entry does not fit; those before it are inserted then.
   ///
   /// The memtable gets some entries at a time: it overlaps its searches for them, and follows keys that are in order.
   ///
   /// REQUIRES: the caller is the only inserter.
-  func insert(payload: ByteView, firstByte: LogPosition) -> Bool {
+  func insert(_ batch: LoggedBatch) -> Bool {
     withUnsafeTemporaryAllocation(of: csup_entry.self, capacity: Memtable.groupCount) { group in
-      var count = 0
-      var fits = true
-      let isWhole = EntryEncoding.forEach(in: payload) { entry in
-        let trailer = KeyTrailer(firstByte &+ UInt64(entry.offset), entry.kind)
-        group[count] = csup_entry(entry.key, trailer, entry.value)
-        count &+= 1
-        if count == group.count {
-          fits = insert(UnsafeBufferPointer(group))
-          count = 0
+      withUnsafeTemporaryAllocation(byteCount: Memtable.groupCount * ValuePointer.maxEncodedBytes, alignment: 8) {
+        pointers in
+        var count = 0
+        var fits = true
+        let isWhole = EntryEncoding.forEach(in: batch.payload) { entry in
+          let sequence = batch.firstByte &+ UInt64(entry.offset)
+          if entry.kind == .putApart, batch.keepsValues {
+            let place = pointers.baseAddress! + count &* ValuePointer.maxEncodedBytes
+            let pointer = ByteView(place, batch.pointer(to: entry).store(at: place))
+            group[count] = csup_entry(entry.key, KeyTrailer(sequence, .putApart), pointer)
+          } else {
+            let kind = entry.kind == .delete ? EntryKind.delete : .put
+            group[count] = csup_entry(entry.key, KeyTrailer(sequence, kind), entry.value)
+          }
+          count &+= 1
+          if count == group.count {
+            fits = insert(UnsafeBufferPointer(group))
+            count = 0
+          }
+          return fits
         }
-        return fits
+        return isWhole && fits && insert(UnsafeBufferPointer(rebasing: group[..<count]))
       }
-      return isWhole && fits && insert(UnsafeBufferPointer(rebasing: group[..<count]))
     }
   }
 
@@ -39,6 +48,15 @@ extension Memtable {
   @inline(__always)
   private func insert(_ entry: csup_entry) -> Bool {
     csup_memtable_insert(list, entry.key, entry.key_length, entry.value, entry.value_length, entry.trailer)
+  }
+}
+
+extension LoggedBatch {
+  @inline(__always)
+  fileprivate func pointer(to entry: EntryEncoding.Entry) -> ValuePointer {
+    ValuePointer(
+      batch: firstByte, recordBytes: recordBytes, offset: entry.value.base - payload.base, length: entry.value.count,
+      checksum: entry.checksum)
   }
 }
 

@@ -12,6 +12,9 @@ struct CompactionJob: ~Copyable {
   private var beneath: BeneathRuns
   private var outputs: TableOutputs
   private var result = JobResult()
+  /// Entries that wait for values to be moved: some of them, and all that came after those.
+  private var waiting: [WaitingEntry] = []
+  private var waitingBytes = 0
 
   /// `version` is one that has the plan's inputs, such as the one it was picked from; the job pins their tables.
   init(_ task: CompactionTask, version: Version, context: JobContext) {
@@ -46,6 +49,7 @@ struct CompactionJob: ~Copyable {
   mutating func run() throws(SiltstoneError) -> JobResult {
     do throws(SiltstoneError) {
       try mergeAll()
+      try writeWaiting()
       result.outputs = try outputs.finish()
     } catch {
       outputs.abandon()
@@ -103,8 +107,84 @@ struct CompactionJob: ~Copyable {
         result.tombstonesDropped &+= 1
         return
       }
-      if trailer.isPut { trailer = KeyTrailer(0, .put) }
+      if trailer.isPut { trailer = trailer.unsequenced }
     }
+    if trailer.isApart || !waiting.isEmpty, try waits(key, trailer) { return }
     try outputs.add(key, trailer, merge.value, startsKey: rule.startsKey)
+  }
+
+  // MARK: - Values that are moved
+
+  private struct WaitingEntry {
+    let key: [UInt8]
+    let trailer: KeyTrailer
+    let value: [UInt8]
+    let startsKey: Bool
+    /// Where its value is to be moved from.
+    let source: ValuePointer?
+  }
+
+  /// Whether the merge's current entry has to wait: its value is to be moved, or that of an entry before it. Values are
+  /// moved many at a time, so that their reads overlap.
+  @inline(never)
+  private mutating func waits(_ key: ByteView, _ trailer: KeyTrailer) throws(SiltstoneError) -> Bool {
+    guard let moves = context.moves else { return false }
+    var source: ValuePointer?
+    if trailer.isApart {
+      guard let pointer = ValuePointer(merge.value) else {
+        throw SiltstoneError(.corruption, "a value's pointer is none")
+      }
+      if moves.concerns(pointer) { source = pointer }
+    }
+    if source == nil, waiting.isEmpty { return false }
+    waiting.append(
+      WaitingEntry(
+        key: key.copied(), trailer: trailer, value: merge.value.copied(), startsKey: rule.startsKey, source: source))
+    waitingBytes += key.count + merge.value.count + (source?.length ?? 0)
+    if waitingBytes >= ValueBatch.windowBytes { try writeWaiting() }
+    return true
+  }
+
+  private mutating func writeWaiting() throws(SiltstoneError) {
+    guard let moves = context.moves, !waiting.isEmpty else { return }
+    var batch = ValueBatch(moves.values, try context.storage.makeIOQueue(depth: CompactionJob.readDepth))
+    var next = 0
+    try batch.read(waiting.compactMap(\.source)) { (_, value) throws(SiltstoneError) in
+      try context.cancellation.check()
+      while waiting[next].source == nil {
+        try write(waiting[next], waiting[next].value, waiting[next].trailer)
+        next += 1
+      }
+      try move(waiting[next], value, moves)
+      next += 1
+    }
+    for entry in waiting[next...] { try write(entry, entry.value, entry.trailer) }
+    waiting.removeAll(keepingCapacity: true)
+    waitingBytes = 0
+  }
+
+  private static let readDepth = 16
+
+  private mutating func move(
+    _ entry: WaitingEntry, _ value: ByteView, _ moves: ValueMoves
+  ) throws(SiltstoneError) {
+    result.valueBytesMoved += UInt64(value.count)
+    guard let moved = try moves.move(value, entry.source?.checksum ?? 0) else {
+      return try write(entry, value.copied(), KeyTrailer(entry.trailer.sequence, .put))
+    }
+    result.valuesEnd = max(result.valuesEnd, moved.end)
+    var pointer = ByteBuffer(capacityBytes: ValuePointer.maxEncodedBytes)
+    pointer.append(upTo: ValuePointer.maxEncodedBytes) { moved.store(at: $0) }
+    try write(entry, pointer.view.copied(), entry.trailer)
+  }
+
+  private mutating func write(
+    _ entry: WaitingEntry, _ value: [UInt8], _ trailer: KeyTrailer
+  ) throws(SiltstoneError) {
+    try entry.key.withView { (key) throws(SiltstoneError) in
+      try value.withView { (value) throws(SiltstoneError) in
+        try outputs.add(key, trailer, value, startsKey: entry.startsKey)
+      }
+    }
   }
 }

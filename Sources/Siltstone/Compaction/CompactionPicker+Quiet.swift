@@ -30,6 +30,24 @@ extension CompactionPicker {
     return nil
   }
 
+  /// The table that has the most bytes of values in `sparse` segments, to be rewritten where it is while they are
+  /// moved; nil if there is none that is free.
+  func pickForValues(
+    _ layout: TreeLayout, _ inFlight: CompactionsInFlight, sparse: Set<UInt64>
+  ) -> CompactionPlan? {
+    var best: (placed: PlacedTable, bytes: UInt64)?
+    for (number, level) in layout.levels.enumerated() {
+      for run in level.runs where !inFlight.touches(run) {
+        for table in run.tables {
+          let bytes = table.segmentUse.reduce(0) { $0 + (sparse.contains($1.segment) ? $1.bytes : 0) }
+          if bytes > best?.bytes ?? 0 { best = (PlacedTable(level: number, run: run.id, table: table), bytes) }
+        }
+      }
+    }
+    guard let best = best?.placed else { return nil }
+    return makePlan(.values, from: best.level, to: best.level, .run(best.run), [best], layout) { _ in true }
+  }
+
   private func isTombstoneHeavy(_ level: TreeLayout.Level) -> Bool {
     isTombstoneHeavy(level.tombstoneCount, level.entryCount)
   }

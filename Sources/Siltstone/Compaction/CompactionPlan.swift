@@ -16,6 +16,8 @@ struct CompactionPlan: Sendable {
     case smallRuns
     /// Tombstones that hide nothing any more, or too much.
     case tombstones
+    /// Values that keep log segments of which most is garbage.
+    case values
     case manual
   }
 

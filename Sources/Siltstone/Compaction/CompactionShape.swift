@@ -22,6 +22,8 @@ struct CompactionShape: Sendable {
   var upperCompression = Compression.none
   var bottomCompression = Compression.lz4
   var blockSizeBytes = 16 << 10
+  /// Of the log, in which values may lie.
+  var logSegmentBytes: UInt64 = Limits.maxLogSegmentBytes
 
   /// How many runs `level` may hold. Level 0 takes flushes, one run each, and so has one more than a tiered level: its
   /// T runs fill it exactly.
@@ -47,7 +49,8 @@ struct CompactionShape: Sendable {
   func tableSettings(level: Int, lastLevel: Int, isBottom: Bool) -> TableSettings {
     TableSettings(
       blockSizeBytes: blockSizeBytes, compression: isBottom ? bottomCompression : upperCompression,
-      filterBitsPerKey: filterBits(level: isBottom ? max(level, lastLevel) : level, lastLevel: lastLevel))
+      filterBitsPerKey: filterBits(level: isBottom ? max(level, lastLevel) : level, lastLevel: lastLevel),
+      logSegmentBytes: logSegmentBytes)
   }
 
   /// More bits than this cut no false positive that anybody would notice, and each costs a lookup time.

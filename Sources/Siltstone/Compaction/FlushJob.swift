@@ -67,11 +67,19 @@ struct FlushJob<Source: EntryCursor & ~Copyable>: ~Copyable {
       if trailer.sequence >= end {
         result.versionsDropped &+= 1
       } else if rule.keeps(key, trailer) {
+        if trailer.isApart { try check(source.value, trailer) }
         try outputs.add(key, trailer, source.value, startsKey: rule.startsKey)
       } else {
         result.versionsDropped &+= 1
       }
       try source.next()
+    }
+  }
+
+  /// A memtable may have been written over, and a table must not point at what does not exist.
+  private func check(_ value: ByteView, _ trailer: KeyTrailer) throws(SiltstoneError) {
+    guard let pointer = ValuePointer(value), pointer.position > trailer.sequence, pointer.end <= end else {
+      throw SharedState.writtenOver("a memtable has an entry whose value lies where none is")
     }
   }
 }

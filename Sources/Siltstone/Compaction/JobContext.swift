@@ -10,6 +10,8 @@ struct JobContext: Sendable {
   let nextFileNumber: @Sendable () -> UInt64
   var cancellation = Cancellation()
   var progress = JobProgress()
+  /// For a compaction that has values to move.
+  var moves: ValueMoves?
 }
 
 /// Asks jobs to give up. Thread-safe.
@@ -44,6 +46,9 @@ struct JobResult: Sendable {
   var versionsDropped: UInt64 = 0
   /// Tombstones with nothing left to hide.
   var tombstonesDropped: UInt64 = 0
+  /// Values stored once more, and where the log ended behind the last: it must be durable before the outputs are shown.
+  var valueBytesMoved: UInt64 = 0
+  var valuesEnd: LogPosition = 0
 
   var bytesWritten: UInt64 { outputs.reduce(0) { $0 + $1.sizeBytes } }
 
@@ -55,5 +60,7 @@ struct JobResult: Sendable {
     entriesWritten += other.entriesWritten
     versionsDropped += other.versionsDropped
     tombstonesDropped += other.tombstonesDropped
+    valueBytesMoved += other.valueBytesMoved
+    valuesEnd = max(valuesEnd, other.valuesEnd)
   }
 }

@@ -6,6 +6,8 @@ struct WriteDebt: Sendable, Equatable {
   var levelZeroExcess = 0.0
   /// The same for the level below that is worst off.
   var deepExcess = 0.0
+  /// Garbage among values that stay in the log beyond what is allowed, in units of that.
+  var garbageExcess = 0.0
 }
 
 extension CompactionPicker {
@@ -54,8 +56,10 @@ extension CompactionPlan {
 struct WritePacer: Sendable {
   private var flush = Throughput(bytesPerSecond: 256e6)
   private var merge = Throughput(bytesPerSecond: 128e6)
+  private var move = Throughput(bytesPerSecond: 256e6)
   /// Both over the same stretch of the past; at first a guess that any measurement outweighs.
   private var flushedBytes = Double(1 << 20)
+  private var memtableBytes = Double(1 << 20)
   private var mergedBytes = Double(4 << 20)
   private var treePressure = 0.0
   private var lastUpdate: UInt64?
@@ -74,13 +78,19 @@ struct WritePacer: Sendable {
   /// stop of its own.
   static let maxPressure = 0.95
 
-  /// A flush took `nanoseconds` of one thread for this many bytes of entries.
-  mutating func flushed(_ bytes: UInt64, nanoseconds: UInt64) {
-    flush.record(bytes, nanoseconds)
-    let keep = 1 / (1 + Double(bytes) / WritePacer.mergeFactorBytes)
-    flushedBytes = flushedBytes * keep + Double(bytes)
+  /// A flush took `nanoseconds` of one thread for this many bytes of entries, which stand for `logBytes` written, if
+  /// that is more: where large values stay in the log.
+  mutating func flushed(_ bytes: UInt64, standingFor logBytes: UInt64 = 0, nanoseconds: UInt64) {
+    let written = max(bytes, logBytes)
+    flush.record(written, nanoseconds)
+    let keep = 1 / (1 + Double(written) / WritePacer.mergeFactorBytes)
+    flushedBytes = flushedBytes * keep + Double(written)
+    memtableBytes = memtableBytes * keep + Double(bytes)
     mergedBytes *= keep
   }
+
+  /// A compaction moved this many bytes of values in `nanoseconds`.
+  mutating func moved(_ bytes: UInt64, nanoseconds: UInt64) { move.record(bytes, nanoseconds) }
 
   /// A compaction read this many bytes in `nanoseconds`. With several workers, their time is divided by their number.
   mutating func merged(_ bytes: UInt64, nanoseconds: UInt64) {
@@ -91,9 +101,9 @@ struct WritePacer: Sendable {
   /// 16 GiB: the merge factor is an average over whole cycles of the tree, deep merges included.
   private static let mergeFactorBytes = Double(16 << 30)
 
-  /// What compaction must read for each byte flushed; at least one, since what is flushed is merged once or else costs
-  /// nothing.
-  private var mergeFactor: Double { max(1, mergedBytes / flushedBytes) }
+  /// What compaction must read for each byte written; at least what memtables take of it, since what is flushed is
+  /// merged once or else costs nothing.
+  private var mergeFactor: Double { max(memtableBytes, mergedBytes) / flushedBytes }
 
   /// Sets the price by the debt of now. Call it whenever a memtable is sealed and when a job ends, and about every
   /// 10 ms between.
@@ -104,7 +114,9 @@ struct WritePacer: Sendable {
     lastUpdate = nowNanoseconds
     treePressure += (tree - treePressure) * (elapsed / (elapsed + WritePacer.smoothingSeconds))
     nanosecondsPerByte =
-      1e9 * (price(memory) / flush.bytesPerSecond + price(treePressure) * mergeFactor / merge.bytesPerSecond)
+      1e9
+      * (price(memory) / flush.bytesPerSecond + price(treePressure) * mergeFactor / merge.bytesPerSecond
+        + price(debt.garbageExcess / WritePacer.excessLimit) / move.bytesPerSecond)
   }
 
   private func price(_ pressure: Double) -> Double {

@@ -6,6 +6,8 @@ typealias LogPosition = UInt64
 enum EntryKind: UInt8 {
   case delete = 0
   case put = 1
+  /// A put whose value lies in the log: the entry's own value is a `ValuePointer`.
+  case putApart = 2
 }
 
 /// The end of an internal key: the entry's sequence number in the upper 56 bits, its kind in the lower 8.
@@ -34,7 +36,11 @@ struct KeyTrailer: Equatable {
 
   @inline(__always) var sequence: LogPosition { rawValue &>> 8 }
   @inline(__always) var kindByte: UInt8 { UInt8(truncatingIfNeeded: rawValue) }
-  @inline(__always) var isPut: Bool { kindByte == EntryKind.put.rawValue }
+  @inline(__always) var isPut: Bool { kindByte == EntryKind.put.rawValue || isApart }
+  /// Whether the value lies in the log.
+  @inline(__always) var isApart: Bool { kindByte == EntryKind.putApart.rawValue }
+  /// The same kind of entry without a sequence number.
+  @inline(__always) var unsequenced: KeyTrailer { KeyTrailer(rawValue: rawValue & 0xFF) }
 }
 
 /// Compares two internal keys. Negative, zero or positive.

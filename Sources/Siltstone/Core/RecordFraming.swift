@@ -5,7 +5,8 @@ internal import CSupport
 ///     offset  size  field
 ///          0     4  payload length in bytes
 ///          4     3  number of entries of the whole batch, if this is its first record (2^24 - 1 stands for more)
-///          7     1  flags: bit 0 = the batch continues in the next record, bit 1 = it began in an earlier one
+///          7     1  flags: bit 0 = the batch continues in the next record, bit 1 = it began in an earlier one,
+///                   bit 2 = its large values are stored here and nowhere else
 ///          8     4  CRC32C of the payload
 ///         12     4  CRC32C of bytes 0..<12 followed by the record's own position (64 bits)
 ///         16     -  payload
@@ -28,6 +29,8 @@ enum RecordFraming {
     /// Not the batch's first record. A first record where a continuation was expected says that the earlier batch
     /// was given up half way, and never was.
     var isContinuation = false
+    /// The batch's large values stay in the log: its entries point at them.
+    var keepsValues = false
 
     /// Header and payload.
     var recordBytes: Int { headerBytes + payloadBytes }
@@ -35,6 +38,7 @@ enum RecordFraming {
 
   private static let continuesFlag: UInt32 = 1 << 24
   private static let continuationFlag: UInt32 = 1 << 25
+  private static let keepsValuesFlag: UInt32 = 1 << 26
 
   /// Writes the 16 header bytes for a record at `position`.
   @inline(__always)
@@ -43,7 +47,7 @@ enum RecordFraming {
     destination.storeBytes(of: UInt32(truncatingIfNeeded: header.payloadBytes).littleEndian, as: UInt32.self)
     let countAndFlags =
       UInt32(truncatingIfNeeded: header.entryCount) | (header.continues ? continuesFlag : 0)
-      | (header.isContinuation ? continuationFlag : 0)
+      | (header.isContinuation ? continuationFlag : 0) | (header.keepsValues ? keepsValuesFlag : 0)
     destination.storeBytes(of: countAndFlags.littleEndian, toByteOffset: 4, as: UInt32.self)
     destination.storeBytes(of: header.payloadChecksum.littleEndian, toByteOffset: 8, as: UInt32.self)
     destination.storeBytes(
@@ -57,12 +61,12 @@ enum RecordFraming {
     guard stored == headerChecksum(source, position) else { return nil }
     let length = UInt32(littleEndian: source.loadUnaligned(as: UInt32.self))
     let countAndFlags = UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-    guard length <= maxPayloadBytes, countAndFlags >> 26 == 0 else { return nil }
+    guard length <= maxPayloadBytes, countAndFlags >> 27 == 0 else { return nil }
     return Header(
       payloadBytes: Int(length), entryCount: Int(countAndFlags & 0xFF_FFFF),
       continues: countAndFlags & continuesFlag != 0,
       payloadChecksum: UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt32.self)),
-      isContinuation: countAndFlags & continuationFlag != 0)
+      isContinuation: countAndFlags & continuationFlag != 0, keepsValues: countAndFlags & keepsValuesFlag != 0)
   }
 
   @inline(__always)

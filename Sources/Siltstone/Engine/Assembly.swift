@@ -1,5 +1,6 @@
 internal import CSupport
 internal import Glibc
+internal import Synchronization
 
 /// Puts an engine together from its shared state and its tree, and starts it.
 struct Assembly {
@@ -14,9 +15,7 @@ struct Assembly {
     _ parts: SharedParts, _ view: CurrentView, _ tree: TreeKeeper, recoveredEnd: LogPosition? = nil
   ) throws(SiltstoneError) -> Engine {
     let (storage, shared, creation) = (parts.storage, parts.shared, tree.creation)
-    let segments = LogSegments(
-      storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes,
-      fills: options.durability == .synced)
+    let segments = tree.segments
     if let recoveredEnd {
       segments.begin(
         existing: try storage.list().compactMap { LogSegment.number(fromFileName: $0) }, end: recoveredEnd)
@@ -39,7 +38,10 @@ struct Assembly {
     let compactionRole = role(CSUP_ROLE_COMPACTION)
     let pacing = Pacing(
       storage: storage, shared: shared, view: view, shape: tree.shape,
-      memtableBudgetBytes: plan.limit * plan.arenaBytes, role: compactionRole, slot: parts.processes.own)
+      memtableBudgetBytes: plan.limit * plan.arenaBytes, role: compactionRole, slot: parts.processes.own
+    ) { [unowned tree] version in
+      shared.isMostlyValues ? tree.valueSegments(version) : nil
+    }
     let scheduler = CompactionScheduler(
       tree: tree, view: view, role: compactionRole,
       workerCount: options.compactionThreads ?? CompactionScheduler.defaultWorkerCount, pacing: pacing, report: report)
@@ -50,21 +52,28 @@ struct Assembly {
     ) { (memtable, end) throws(SiltstoneError) in
       // The segment in which the log will begin must exist before the manifest says so.
       try segments.prepare(upTo: end + 1)
+      // What the table is going to point at is durable before there is a table.
+      if shared.valuesEnd > memtable.firstPosition { try drainer.makeDurable(upTo: end) }
       let nanoseconds = try tree.flush(memtable, end: end)
-      pacing.flushed(UInt64(memtable.usedBytes), nanoseconds: nanoseconds)
+      pacing.flushed(
+        UInt64(memtable.usedBytes), standingFor: end - min(memtable.firstPosition, end), nanoseconds: nanoseconds)
       scheduler.wake()
-      // The flush is done, whatever becomes of files that nobody needs: the next release tries again. The log passes
-      // over what is in tables now; files to which a drain might come back are not released.
-      do throws(SiltstoneError) {
-        if shared.failed == 0 { try drainer.waitDurable(end) }
-        try segments.releaseFlushed()
-      } catch { report(error) }
+      // The log passes over what is in tables now: then no drain comes back to segments that are of no use any more.
+      // The flush is done, whatever becomes of them: the next one tries again.
+      do throws(SiltstoneError) { if shared.failed == 0 { try drainer.waitDurable(end) } } catch { report(error) }
+      tree.reap()
     }
     let pipeline = CommitPipeline(
       shared: shared, segments: segments, drainer: drainer, view: view, arenas: parts.arenas, flushes: flusher,
       repair: CommitRepair(
         storage: storage, database: creation.database, shared: shared, segmentBytes: creation.logSegmentBytes,
         view: view, arenas: parts.arenas))
+    tree.logTail.withLock { tail in
+      tail = LogTail(
+        move: { [weak pipeline] (value, checksum) throws(SiltstoneError) in
+          try pipeline?.move(value, checksum: checksum)
+        }, waitDurable: { (end) throws(SiltstoneError) in try drainer.waitDurable(end) })
+    }
     let arenas = parts.arenas
     let logWorker = LogWorker(
       shared: shared, segments: segments, drainer: drainer, role: role(CSUP_ROLE_LOG), report: report,

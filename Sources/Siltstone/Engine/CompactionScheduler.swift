@@ -173,7 +173,8 @@ final class CompactionScheduler: Sendable {
       let done = try monitor.withLock { () throws(SiltstoneError) -> Bool in
         let (isRunning, failure, isStopping) = state.withLock { (!$0.runs.isEmpty, $0.failure, $0.isStopping) }
         if let obstacle = state.withLock({ $0.runs.values.lazy.compactMap(\.obstacle).first }) { throw obstacle }
-        if !isRunning && picker.isSettled(view.peek().version.layout) { return true }
+        let version = view.peek().version
+        if !isRunning, picker.isSettled(version.layout), !tree.valueSegments(version).isGarbageHeavy { return true }
         if isStopping { throw SiltstoneError(.closed, "the database is being closed") }
         if let failure, !isRunning { throw failure }
         monitor.wait(nanoseconds: 50_000_000)
@@ -228,6 +229,12 @@ final class CompactionScheduler: Sendable {
         state.quietSince = 0
         return plan
       }
+      let segments = tree.valueSegments(version)
+      if segments.isGarbageHeavy, !onlyLevelZero,
+        let plan = picker.pickForValues(version.layout, state.inFlight, sparse: segments.sparse)
+      {
+        return plan
+      }
       if state.quietSince == 0 { state.quietSince = now }
       guard !onlyLevelZero, state.inFlight.isEmpty,
         now - state.quietSince >= CompactionScheduler.quietNanoseconds
@@ -260,11 +267,16 @@ final class CompactionScheduler: Sendable {
     csup_probe_compaction_begin(source, target, run.tasks[index].inputBytes)
     let outcome: Result<JobResult, SiltstoneError>
     do throws(SiltstoneError) {
-      var job = CompactionJob(
-        run.tasks[index], version: run.version, context: try tree.jobContext(run.cancellation, run.progress))
+      var context = try tree.jobContext(run.cancellation, run.progress)
+      context.moves = tree.valueMoves(run.version, holding: run.pins)
+      var job = CompactionJob(run.tasks[index], version: run.version, context: context)
       let result = try job.run()
-      pacing.merged(
-        result.bytesRead, nanoseconds: tree.storage.monotonicNanoseconds() - begin, workers: workerCount)
+      let duration = tree.storage.monotonicNanoseconds() - begin
+      if result.valueBytesMoved > 0 {
+        pacing.moved(result.valueBytesMoved, nanoseconds: duration)
+      } else {
+        pacing.merged(result.bytesRead, nanoseconds: duration, workers: workerCount)
+      }
       outcome = .success(result)
     } catch {
       outcome = .failure(error)
@@ -310,6 +322,10 @@ final class CompactionScheduler: Sendable {
   /// until it succeeds, or the database is closed and the next recovery finds out. One that does not fit the tree never
   /// was, and never will be.
   private func commit(_ run: CompactionRun, _ result: JobResult) throws(SiltstoneError) {
+    do throws(SiltstoneError) { try tree.settleValues(upTo: result.valuesEnd) } catch {
+      tree.discard(result.outputs)
+      throw error
+    }
     let opened = try tree.open(result.outputs)
     let edit = run.plan.edit(outputs: result.outputs, newRun: tree.takeRunID())
     while true {
@@ -338,6 +354,7 @@ final class CompactionScheduler: Sendable {
       work.trivialMoves += UInt64(run.plan.moves.count)
       work.compactionBytesRead += result.bytesRead
       work.compactionBytesWritten += result.bytesWritten
+      work.valueBytesMoved += result.valueBytesMoved
     }
     tree.options.eventHandler?(
       Event(

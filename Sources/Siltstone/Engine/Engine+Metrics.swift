@@ -46,10 +46,16 @@ extension Engine {
     metrics.compactionBytesWritten = work.compactionBytesWritten
     metrics.compactionBytesRead = work.compactionBytesRead
     metrics.pendingCompactionBytes = scheduler.pendingBytes(current.version)
+    let segments = tree.valueSegments(current.version)
+    metrics.valueBytes = current.version.segmentUse.values.reduce(0, +)
+    metrics.garbageValueBytes = segments.garbageBytes
+    metrics.valueSegments = segments.count
+    metrics.valueBytesMoved = work.valueBytesMoved
     metrics.levels = current.version.layout.levels.enumerated().map { number, level in
       Metrics.Level(
         level: number, runs: level.runs.count, tables: level.runs.reduce(0) { $0 + $1.tables.count },
-        sizeBytes: level.sizeBytes, entries: level.entryCount, tombstones: level.tombstoneCount)
+        sizeBytes: level.sizeBytes, entries: level.entryCount, tombstones: level.tombstoneCount,
+        valueBytes: level.tables.reduce(0) { $0 + $1.apartBytes })
     }
   }
 

@@ -28,7 +28,10 @@ extension Engine {
     var result = LookupResult()
     result.mayReadDisk = mayReadDisk
     var observer = Unobserved()
-    try report { () throws(SiltstoneError) in try view.lookUp(key, at: position, into: &result, &observer) }
+    try report { () throws(SiltstoneError) in
+      try view.lookUp(key, at: position, into: &result, &observer)
+      try result.resolve(with: values)
+    }
     readMeter.end(begin, LookupProbes(result), storage)
     return result.outcome == .found ? body(result.value) : nil
   }
@@ -53,7 +56,7 @@ extension Engine {
     var values: [[UInt8]?] = Array(repeating: nil, count: keys.count)
     try report { () throws(SiltstoneError) in
       try readQueues.withQueue { (queue) throws(SiltstoneError) in
-        var lookup = MultiLookup(view, at: position, queue)
+        var lookup = MultiLookup(view, at: position, queue, self.values)
         try lookup.run(views) { index, value in
           values[index] = value.copied()
         } _: { probes in
@@ -67,7 +70,7 @@ extension Engine {
 
   func makeCursor(_ range: KeyRange, at snapshot: SnapshotRegistration?) throws(SiltstoneError) -> VisibleCursor {
     let (view, position) = try loadView(at: snapshot)
-    return VisibleCursor(view, at: position, lower: range.lower, upper: range.upper)
+    return VisibleCursor(view, at: position, values, lower: range.lower, upper: range.upper)
   }
 
   func scan(
@@ -77,7 +80,7 @@ extension Engine {
     var cursor = try makeCursor(range, at: snapshot)
     if reverse { try cursor.seekToLast() } else { try cursor.seekToFirst() }
     while cursor.isValid {
-      let (key, value) = (cursor.key, cursor.value)
+      let (key, value) = (cursor.key, try cursor.value())
       let goesOn = try body(
         RawSpan(_unsafeStart: key.base, byteCount: key.count),
         RawSpan(_unsafeStart: value.base, byteCount: value.count))
@@ -92,7 +95,10 @@ extension Engine {
     defer { withExtendedLifetime(view) {} }  // as in `get`
     var result = LookupResult()
     var observer = TraceObserver()
-    try report { () throws(SiltstoneError) in try view.lookUp(key, at: position, into: &result, &observer) }
+    try report { () throws(SiltstoneError) in
+      try view.lookUp(key, at: position, into: &result, &observer)
+      try observer.resolve(&result, values)
+    }
     return observer.finish(result)
   }
 

@@ -14,8 +14,13 @@ extension Engine {
       for run in level.runs {
         for table in run.tables {
           check(TableFile.name(table.metadata.number), progress, &report) { () throws(SiltstoneError) in
-            try table.verify()
-            return "\(table.metadata.entryCount) entries, \(table.metadata.sizeBytes) bytes"
+            var values = 0
+            try table.verify(segmentBytes: segments.segmentBytes) { (pointer) throws(SiltstoneError) in
+              _ = try self.values.value(pointer, mayCache: false)
+              values += 1
+            }
+            let apart = values > 0 ? ", \(values) values in the log" : ""
+            return "\(table.metadata.entryCount) entries, \(table.metadata.sizeBytes) bytes\(apart)"
           }
           report.tables += 1
           report.entries += table.metadata.entryCount

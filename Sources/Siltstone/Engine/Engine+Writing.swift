@@ -5,9 +5,9 @@ extension Engine {
     let length = EntryEncoding.maxHeaderBytes + key.count + value.count
     try withScratch(length) { (scratch) throws(SiltstoneError) in
       let written = EntryEncoding.store(put: key, value, at: scratch)
-      try commit(
-        EncodedBatch(payload: ByteView(scratch, written), entryCount: 1, keyValueBytes: key.count + value.count),
-        durability)
+      var size = BatchSize()
+      size.add(key, value)
+      try commit(EncodedBatch(payload: ByteView(scratch, written), size: size), durability)
     }
   }
 
@@ -15,8 +15,9 @@ extension Engine {
     try WriteBatch.check(key)
     try withScratch(EntryEncoding.maxHeaderBytes + key.count) { (scratch) throws(SiltstoneError) in
       let written = EntryEncoding.store(delete: key, at: scratch)
-      try commit(
-        EncodedBatch(payload: ByteView(scratch, written), entryCount: 1, keyValueBytes: key.count), durability)
+      var size = BatchSize()
+      size.add(key, .empty)
+      try commit(EncodedBatch(payload: ByteView(scratch, written), size: size), durability)
     }
   }
 

@@ -23,6 +23,7 @@ final class Engine: Sendable {
   let scheduler: CompactionScheduler
   let pacing: Pacing
   let snapshots: SnapshotList
+  let values: ValueReader
   let readQueues: ReadQueues
   let readMeter = ReadMeter()
   let commitMeter = OperationMeter()
@@ -51,6 +52,7 @@ final class Engine: Sendable {
     arenas = parts.common.arenas
     cache = parts.cache
     tree = parts.tree
+    values = parts.tree.values
     flusher = parts.flusher
     scheduler = parts.scheduler
     pacing = parts.pacing

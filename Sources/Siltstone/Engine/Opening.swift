@@ -228,9 +228,11 @@ struct Opening {
         preconditionFailure("the first memtable is always to be had")
       }
       let (view, tree) = base.finish(parts, manifest, memtable, [])
+      try checkValues(tree)
       let recovery = LogRecovery(
         storage: storage, database: creation.database, shared: shared, remains: remains,
-        segmentBytes: creation.logSegmentBytes, logStart: logStart)
+        segmentBytes: creation.logSegmentBytes, logStart: logStart,
+        lastValueSegment: view.peek().version.segmentUse.keys.max() ?? 0)
       // A reader who outlived the last life reads at its position until it sees the new one.
       let last = try SnapshotRegistration(in: parts.snapshots) { shared.published }
       let outcome = try Replay(parts: parts, view: view, tree: tree).run(recovery)
@@ -246,6 +248,15 @@ struct Opening {
       if shared.isWritable { try? ArenaTable.removeAll(storage, shared, creation.database, atEnd: true) }
       parts.processes.leave()
       throw error
+    }
+  }
+
+  /// Every segment that tables point into must be there.
+  private func checkValues(_ tree: TreeKeeper) throws(SiltstoneError) {
+    let there = Set(try tree.segments.existing())
+    for number in tree.view.peek().version.segmentUse.keys.sorted() where !there.contains(number) {
+      throw SiltstoneError(
+        .missingFile, "a log segment that holds values is missing", file: LogSegment.fileName(number))
     }
   }
 

@@ -18,6 +18,10 @@ final class Pacing: Sendable {
   private let role: Role
   /// This process, as the shared state names it.
   private let own: UInt64
+  /// What values keep of the log; nil while hardly any are written.
+  private let values: @Sendable (Version) -> ValueSegments?
+  /// Worked out once for each generation.
+  private let garbage = Mutex((generation: UInt64.max, excess: 0.0))
   private let state = Mutex(State())
   private let running = Mutex<(@Sendable () -> [(plan: CompactionPlan, done: Double)])?>(nil)
   private let throttle: WriteThrottle
@@ -28,17 +32,20 @@ final class Pacing: Sendable {
     /// What the pacer has been told of so far.
     var flushed = Work()
     var merged = Work()
+    var moved = Work()
   }
 
   /// What was done in all, as counted in the shared state.
   private struct Work {
     var bytes: UInt64 = 0
+    var logBytes: UInt64 = 0
     var nanoseconds: UInt64 = 0
 
     /// What has come since, which is from now on known.
-    mutating func advance(_ bytes: UInt64, _ nanoseconds: UInt64) -> Work {
-      defer { self = Work(bytes: bytes, nanoseconds: nanoseconds) }
-      return Work(bytes: bytes &- self.bytes, nanoseconds: nanoseconds &- self.nanoseconds)
+    mutating func advance(_ now: Work) -> Work {
+      defer { self = now }
+      return Work(
+        bytes: now.bytes &- bytes, logBytes: now.logBytes &- logBytes, nanoseconds: now.nanoseconds &- nanoseconds)
     }
   }
 
@@ -47,8 +54,9 @@ final class Pacing: Sendable {
 
   init(
     storage: any Storage, shared: SharedState, view: CurrentView, shape: CompactionShape, memtableBudgetBytes: Int,
-    role: Role, slot: Int
+    role: Role, slot: Int, values: @escaping @Sendable (Version) -> ValueSegments?
   ) {
+    self.values = values
     self.storage = storage
     self.shared = shared
     self.view = view
@@ -82,16 +90,32 @@ final class Pacing: Sendable {
     slept.add(nanoseconds, ordering: .relaxed)
   }
 
-  func flushed(_ bytes: UInt64, nanoseconds: UInt64) {
+  /// A flush took that long for `bytes` of a memtable, which stand for `logBytes` of the log.
+  func flushed(_ bytes: UInt64, standingFor logBytes: UInt64, nanoseconds: UInt64) {
     add(bytes, to: \.flushed_bytes)
+    add(logBytes, to: \.flushed_log_bytes)
     add(nanoseconds, to: \.flushed_nanoseconds)
     update()
+  }
+
+  private func garbageExcess(_ version: Version) -> Double {
+    garbage.withLock { known in
+      if known.generation != version.generation {
+        known = (version.generation, values(version)?.garbageExcess ?? 0)
+      }
+      return known.excess
+    }
   }
 
   func merged(_ bytes: UInt64, nanoseconds: UInt64, workers: Int) {
     add(bytes, to: \.merged_bytes)
     add(nanoseconds / UInt64(max(workers, 1)), to: \.merged_nanoseconds)
     update()
+  }
+
+  func moved(_ bytes: UInt64, nanoseconds: UInt64) {
+    add(bytes, to: \.moved_bytes)
+    add(nanoseconds, to: \.moved_nanoseconds)
   }
 
   private func load(_ word: KeyPath<csup_pacing, UInt64>) -> UInt64 { csup_load(shared.pacing.pointer(to: word)!) }
@@ -116,14 +140,21 @@ final class Pacing: Sendable {
   private func price(_ now: UInt64) -> Double {
     let current = view.peek()
     let used = current.sealed.reduce(current.active.usedBytes) { $0 + $1.usedBytes }
-    let debt = picker.debt(
+    var debt = picker.debt(
       current.version.layout, memtableFraction: Double(used) / memtableBudgetBytes,
       running: running.withLock { $0 }?() ?? [])
+    debt.garbageExcess = garbageExcess(current.version)
     return state.withLock { state in
-      let flushed = state.flushed.advance(load(\.flushed_bytes), load(\.flushed_nanoseconds))
-      let merged = state.merged.advance(load(\.merged_bytes), load(\.merged_nanoseconds))
-      if flushed.bytes > 0 { state.pacer.flushed(flushed.bytes, nanoseconds: flushed.nanoseconds) }
+      let flushed = state.flushed.advance(
+        Work(
+          bytes: load(\.flushed_bytes), logBytes: load(\.flushed_log_bytes), nanoseconds: load(\.flushed_nanoseconds)))
+      let merged = state.merged.advance(Work(bytes: load(\.merged_bytes), nanoseconds: load(\.merged_nanoseconds)))
+      let moved = state.moved.advance(Work(bytes: load(\.moved_bytes), nanoseconds: load(\.moved_nanoseconds)))
+      if flushed.bytes > 0 {
+        state.pacer.flushed(flushed.bytes, standingFor: flushed.logBytes, nanoseconds: flushed.nanoseconds)
+      }
       if merged.bytes > 0 { state.pacer.merged(merged.bytes, nanoseconds: merged.nanoseconds) }
+      if moved.bytes > 0 { state.pacer.moved(moved.bytes, nanoseconds: moved.nanoseconds) }
       state.pacer.update(debt, nowNanoseconds: now)
       return state.pacer.nanosecondsPerByte
     }

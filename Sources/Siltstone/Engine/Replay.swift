@@ -7,34 +7,40 @@ struct Replay {
   let tree: TreeKeeper
 
   func run(_ recovery: LogRecovery) throws(SiltstoneError) -> LogRecovery.Outcome {
-    try recovery.replay { (payload, firstByte) throws(SiltstoneError) in
+    try recovery.replay { (batch) throws(SiltstoneError) in
       // No batch that was let in takes more than this; one that did could outgrow an arena's 32-bit offsets.
-      guard let size = EntryEncoding.measure(payload),
+      guard let size = EntryEncoding.measure(batch.payload),
         Memtable.capacityNeeded(count: size.count, payloadBytes: size.keyValueBytes) <= Limits.maxBatchBytes
       else {
-        throw .corrupt("the log record at position \(firstByte) verifies, but makes no sense", file: "log")
+        throw .corrupt("the log record at position \(batch.firstByte) verifies, but makes no sense", file: "log")
       }
+      let bytes = size.memtableBytes(keepsValues: batch.keepsValues)
       var memtable = try view.load().active
-      if !memtable.hasRoom(count: size.count, payloadBytes: size.keyValueBytes) {
-        memtable = try rotate(memtable, at: firstByte - UInt64(RecordFraming.headerBytes), for: size)
+      if !memtable.hasRoom(count: size.count, payloadBytes: bytes) {
+        memtable = try rotate(
+          memtable, at: batch.firstByte - UInt64(RecordFraming.headerBytes),
+          minimumBytes: Memtable.capacityNeeded(count: size.count, payloadBytes: bytes), recovery)
       }
-      let isInserted = memtable.insert(payload: payload, firstByte: firstByte)
+      let isInserted = memtable.insert(batch)
       precondition(isInserted, "it was measured, and room was checked before")
     }
   }
 
   private func rotate(
-    _ full: Memtable, at position: LogPosition, for batch: (count: Int, keyValueBytes: Int)
+    _ full: Memtable, at position: LogPosition, minimumBytes: Int, _ recovery: LogRecovery
   ) throws(SiltstoneError) -> Memtable {
-    var minimum = Memtable.capacityNeeded(count: batch.count, payloadBytes: batch.keyValueBytes)
     // Each twice as large as the last: however long the log is, a few hold it, and the arena table does.
-    if shared.isPrivate { minimum = max(minimum, min(2 * full.sizeBytes, Replay.maxGrownBytes)) }
+    let grown = shared.isPrivate ? min(2 * full.sizeBytes, Replay.maxGrownBytes) : 0
     guard
       let fresh = try parts.arenas.activate(
-        firstPosition: position, commonPrefix: full.commonKeyPrefix(), minimumBytes: minimum, ignoringLimit: true)
+        firstPosition: position, commonPrefix: full.commonKeyPrefix(),
+        minimumBytes: max(minimumBytes, grown), ignoringLimit: true)
     else { throw SiltstoneError(.outOfMemory, "the table of memtables is full") }
     try view.follow()
-    if !shared.isPrivate { try flushSealed() }
+    if shared.isPrivate { return fresh }
+    // A table may point at values in the files, and the log up to here will not be replayed again.
+    try recovery.syncFiles(upTo: position)
+    try flushSealed()
     return fresh
   }
   private static let maxGrownBytes = 1 << 30

@@ -10,6 +10,7 @@ final class TreeKeeper: Sendable {
   let arenas: ArenaTable
   let pins: GenerationPins
   let cache: BlockCache
+  let values: ValueReader
   let view: CurrentView
   let snapshots: SnapshotList
   let shape: CompactionShape
@@ -17,6 +18,11 @@ final class TreeKeeper: Sendable {
   let creation: VersionEdit.Creation
   let reaper: TableReaper
   let outputs: OutputFloor
+  let segments: LogSegments
+  /// Used under the manifest's mutex.
+  let ledger: Mutex<SegmentLedger>
+  /// Set once, when there is a pipeline.
+  let logTail = Mutex<LogTail?>(nil)
   private let manifest: Mutex<Manifest>
   /// The generation that this process's last edit made.
   private let lastEdit = Atomic<UInt64>(0)
@@ -34,6 +40,7 @@ final class TreeKeeper: Sendable {
     var trivialMoves: UInt64 = 0
     var compactionBytesWritten: UInt64 = 0
     var compactionBytesRead: UInt64 = 0
+    var valueBytesMoved: UInt64 = 0
   }
 
   init(
@@ -51,8 +58,17 @@ final class TreeKeeper: Sendable {
     self.options = options
     self.reaper = reaper
     outputs = OutputFloor(shared: parts.shared, processes: parts.processes)
-    shape = options.shape
     creation = manifest.state.creation
+    var shape = options.shape
+    shape.logSegmentBytes = creation.logSegmentBytes
+    self.shape = shape
+    segments = LogSegments(
+      storage: parts.storage, database: creation.database, shared: parts.shared,
+      segmentBytes: creation.logSegmentBytes, fills: options.durability == .synced)
+    values = ValueReader(
+      storage: parts.storage, shared: parts.shared, database: creation.database,
+      segmentBytes: creation.logSegmentBytes, cache: cache)
+    ledger = Mutex(SegmentLedger(logStart: manifest.state.logStart))
     self.manifest = Mutex(manifest)
   }
 
@@ -207,6 +223,7 @@ final class TreeKeeper: Sendable {
           reaper.note(version.tableNumbers.filter { !old.has($0) }, bornIn: old.generation + 1)
           reaper.condemn(old.tableNumbers.filter { !version.has($0) }, endedBy: pin.generation)
         }
+        noteSegments(version, after: old, logStart: manifest.state.logStart)
         processes.withOwnSlot { csup_store($0.pointer(to: \.view_generation), pin.generation) }
         return
       }
@@ -222,13 +239,19 @@ final class TreeKeeper: Sendable {
 
   /// Deletes table files that nothing needs any more. What fails now is tried again after the next change.
   func reap() {
-    manifest.withLock { manifest in
-      if hasUncertainEdit || !shared.isWritable || hasLeft.load(ordering: .relaxed) { return }
+    let superfluous = manifest.withLock { manifest -> [UInt64] in
+      if hasUncertainEdit || !shared.isWritable || hasLeft.load(ordering: .relaxed) { return [] }
       do throws(SiltstoneError) {
         try reaper.reap { processes.nobodyReads(from: $0) }
+        return try superfluousSegments()
       } catch {
-        options.eventHandler?(Event.failure(error, of: "removing an old table"))
+        options.eventHandler?(Event.failure(error, of: "removing an old file"))
+        return []
       }
+    }
+    do throws(SiltstoneError) { try release(superfluous) } catch {
+      // Whoever is closing leaves them to others, or to the next opening.
+      if error.code != .closed { options.eventHandler?(Event.failure(error, of: "removing an old log segment")) }
     }
   }
 

@@ -332,6 +332,15 @@ final class ArenaTable: Sendable {
     return newest
   }
 
+  /// No memtable that is there, or will be, is of an earlier generation.
+  var oldestGeneration: UInt64 {
+    var oldest = shared.generation
+    for index in 0..<ArenaTable.count where state(index).is(CSUP_ARENA_LIVE) {
+      oldest = min(oldest, csup_load(entry(index).pointer(to: \.born)))
+    }
+    return oldest
+  }
+
   /// Says from which generation on nobody names the memtables that are in tables. REQUIRES: the manifest lock.
   func retire(_ generation: UInt64) {
     for index in 0..<ArenaTable.count {

@@ -8,6 +8,8 @@ internal import Synchronization
 struct MultiLookup: ~Copyable {
   private let view: ReadView
   private let position: LogPosition
+  private let values: ValueReader
+  private let queue: any IOQueue
   private var batch: BlockBatch
   /// Blocks read from disk.
   private(set) var blocksRead = 0
@@ -15,9 +17,11 @@ struct MultiLookup: ~Copyable {
   /// After so many rounds the cache must be throwing out what was just read: the rest is read one by one.
   private static let maxRounds = 24
 
-  init(_ view: ReadView, at position: LogPosition, _ queue: any IOQueue) {
+  init(_ view: ReadView, at position: LogPosition, _ queue: any IOQueue, _ values: ValueReader) {
     self.view = view
     self.position = position
+    self.values = values
+    self.queue = queue
     batch = BlockBatch(queue)
   }
 
@@ -26,6 +30,7 @@ struct MultiLookup: ~Copyable {
     _ keys: [ByteView], _ found: (Int, ByteView) -> Void, _ looked: (LookupProbes) -> Void
   ) throws(SiltstoneError) {
     var unsettled = Array(keys.indices)
+    var apart: [(index: Int, pointer: [UInt8])] = []
     var round = 0
     while !unsettled.isEmpty {
       var missing: [MissingBlock] = []
@@ -36,8 +41,9 @@ struct MultiLookup: ~Copyable {
         var observer = Unobserved()
         do throws(SiltstoneError) {
           try view.lookUp(keys[index], at: position, into: &result, &observer)
-          if result.outcome == .found { found(index, result.value) }
           looked(LookupProbes(result))
+          if result.isApart { apart.append((index, result.value.copied())) }
+          if result.outcome == .found, !result.isApart { found(index, result.value) }
         } catch {
           guard error.code == .wouldReadDisk, let block = result.missing else { throw error }
           missing.append(block)
@@ -48,6 +54,34 @@ struct MultiLookup: ~Copyable {
       unsettled = next
       round += 1
     }
+    try fetch(apart, found)
+  }
+
+  /// Values that lie apart: those that are in memory, then the others together.
+  private mutating func fetch(
+    _ apart: [(index: Int, pointer: [UInt8])], _ found: (Int, ByteView) -> Void
+  ) throws(SiltstoneError) {
+    var indices: [Int] = []
+    var pointers: [ValuePointer] = []
+    for (index, encoded) in apart {
+      do throws(SiltstoneError) {
+        try encoded.withView { (pointer) throws(SiltstoneError) in
+          let value = try values.value(pointer, mayReadDisk: false)
+          found(index, value.bytes)
+        }
+      } catch {
+        guard error.code == .wouldReadDisk, let pointer = encoded.withView({ ValuePointer($0) }) else { throw error }
+        indices.append(index)
+        pointers.append(pointer)
+      }
+    }
+    if pointers.isEmpty { return }
+    var batch = ValueBatch(values, queue)
+    try batch.read(pointers) { (place, value) throws(SiltstoneError) in
+      found(indices[place], value)
+      values.keep(value, pointers[place])
+    }
+    blocksRead += pointers.count
   }
 }
 

@@ -70,11 +70,24 @@ struct TraceObserver: LookupObserver {
         blocksRead: probes.blocksRead - before.blocksRead, cacheHits: probes.cacheHits - before.cacheHits))
   }
 
+  /// Gets the value where it lies apart, as `LookupResult.resolve` does.
+  mutating func resolve(_ result: inout LookupResult, _ values: ValueReader) throws(SiltstoneError) {
+    guard result.isApart, let pointer = ValuePointer(result.value) else { return try result.resolve(with: values) }
+    let (cached, drained) = (values.isCached(pointer), values.isDrained(pointer))
+    try result.resolve(with: values)
+    let place = "\(values.fileName(pointer.position)) at \(values.offset(of: pointer.position))"
+    trace.steps.append(
+      ReadTrace.Step(
+        structure: "value segment \(place), \(pointer.length) bytes",
+        outcome: cached ? "value, from the cache" : drained ? "value, from the file" : "value, from the ring",
+        filterProbes: 0, filterNegatives: 0, blocksRead: cached || !drained ? 0 : 1, cacheHits: cached ? 1 : 0))
+  }
+
   mutating func finish(_ result: borrowing LookupResult) -> ReadTrace {
     switch result.outcome {
     case .found:
       trace.value = result.value.copied()
-      trace.reason = "found: the newest version that the read sees is here, so nothing older was asked"
+      trace.reason = "found: the newest version that the read sees is there, so nothing older was asked"
     case .deleted: trace.reason = "absent: a tombstone hides whatever lies below"
     case .notFound: trace.reason = "absent: every structure was asked, and none knows the key"
     }

@@ -21,14 +21,19 @@ struct VisibleCursor: ~Copyable {
   /// Forward: the user key that was passed last. Backward: the key shown.
   private var savedKey = ByteBuffer()
   private var savedValue = ByteBuffer()
+  private var savedTrailer = KeyTrailer.oldest
+  private let values: ValueReader
+  /// A value that was fetched from the log: the last that was asked for.
+  private let fetched = FetchedValue()
   private let forks = csup_fork_count()
 
   /// - Parameters:
   ///   - lower: the first key that may be shown.
   ///   - upper: the first key behind the last that may be shown.
-  init(_ view: ReadView, at position: LogPosition, lower: [UInt8]?, upper: [UInt8]?) {
+  init(_ view: ReadView, at position: LogPosition, _ values: ValueReader, lower: [UInt8]?, upper: [UInt8]?) {
     self.view = view
     self.position = position
+    self.values = values
     let (lowerBytes, upperBytes) = (lower?.count ?? 0, upper?.count ?? 0)
     var bounds = ByteBuffer(capacityBytes: lowerBytes + upperBytes)
     lower?.withView { bounds.append($0) }
@@ -49,8 +54,14 @@ struct VisibleCursor: ~Copyable {
 
   /// REQUIRES: `isValid`. Valid until the cursor moves.
   var key: ByteView { direction == .forward ? merge.key : savedKey.view }
-  /// REQUIRES: `isValid`. Valid until the cursor moves.
-  var value: ByteView { direction == .forward ? merge.value : savedValue.view }
+  /// A value that lies apart from its key is fetched when it is asked for. REQUIRES: `isValid`. Valid until the cursor
+  /// moves.
+  @inline(__always)
+  func value() throws(SiltstoneError) -> ByteView {
+    let (value, trailer) =
+      direction == .forward ? (merge.value, merge.trailer) : (savedValue.view, savedTrailer)
+    return trailer.isApart ? try fetched.get(value, values) : value
+  }
 
   mutating func seekToFirst() throws(SiltstoneError) {
     try checkProcess()
@@ -168,6 +179,7 @@ struct VisibleCursor: ~Copyable {
           if found {
             savedValue.removeAll()
             savedValue.append(merge.value)
+            savedTrailer = merge.trailer
           }
         }
         try merge.previous()
@@ -176,6 +188,25 @@ struct VisibleCursor: ~Copyable {
         isValid = true
         return
       }
+    }
+  }
+}
+
+/// Holds the value that a cursor has fetched from the log, for as long as it stands there.
+private final class FetchedValue {
+  private var position: LogPosition?
+  private var block: BlockReference?
+
+  func get(_ pointer: ByteView, _ values: ValueReader) throws(SiltstoneError) -> ByteView {
+    let wanted = ValuePointer(pointer)?.position
+    if wanted == nil || wanted != position {
+      position = nil
+      block = try values.value(pointer)
+      position = wanted
+    }
+    switch block {
+    case .some(let block): return block.bytes
+    case nil: return .empty
     }
   }
 }

@@ -219,6 +219,9 @@ extension SharedState {
     // In this order: a reader who outlived the last life still has its memtables, perhaps with parts of a batch in
     // them, and must not see the new position while it does.
     csup_store32(header.pointer(to: \.recovering)!, Recovery.readable)
+    // What the ring holds that is not drained may be values.
+    setValuesEnd(end)
+    csup_store(words.valueShare, SharedState.evenShare)
     setPublished(end)
     setReserved(end)
     csup_store(words.magic, head.magic)

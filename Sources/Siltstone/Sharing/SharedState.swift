@@ -49,7 +49,7 @@ final class SharedState: Sendable {
 
   /// The changing words, each at its place in the mapping.
   struct Words: @unchecked Sendable {  // into memory that is made for sharing; all access is atomic
-    let magic, reserved, published, drained, durable, prepared: UnsafeMutablePointer<UInt64>
+    let magic, reserved, published, valuesEnd, valueShare, drained, durable, prepared: UnsafeMutablePointer<UInt64>
     let active, generation, manifestEnd, logStart, flushed: UnsafeMutablePointer<UInt64>
     let nextTable, nextRun, nextArena, arenaPlan: UnsafeMutablePointer<UInt64>
     let drainSequence, drainWaiters, failed, logWanted: UnsafeMutablePointer<UInt32>
@@ -60,6 +60,8 @@ final class SharedState: Sendable {
       magic = header.pointer(to: \.magic)!
       reserved = header.pointer(to: \.reserved)!
       published = header.pointer(to: \.published)!
+      valuesEnd = header.pointer(to: \.values_end)!
+      valueShare = header.pointer(to: \.value_share)!
       drained = header.pointer(to: \.drained)!
       durable = header.pointer(to: \.durable)!
       prepared = header.pointer(to: \.prepared)!
@@ -131,6 +133,9 @@ extension SharedState {
   @inline(__always) var durable: LogPosition { csup_load(words.durable) }
   /// Log segments stand ready for everything below.
   @inline(__always) var prepared: LogPosition { csup_load(words.prepared) }
+  /// Everything from here on that is reserved is in tables as soon as its memtable is flushed. Before it lie values
+  /// that are in the log and nowhere else.
+  @inline(__always) var valuesEnd: LogPosition { csup_load(words.valuesEnd) }
   /// The errno that ended writing, or 0.
   @inline(__always) var failed: Int32 { Int32(bitPattern: csup_load32(words.failed)) }
 
@@ -168,12 +173,39 @@ extension SharedState {
   @inline(__always) func setReserved(_ position: LogPosition) { csup_store(words.reserved, position) }
   /// REQUIRES: the commit lock.
   @inline(__always) func setPublished(_ position: LogPosition) { csup_store(words.published, position) }
+  /// REQUIRES: the commit lock, and that `reserved` has not passed the value.
+  @inline(__always) func setValuesEnd(_ position: LogPosition) { csup_store(words.valuesEnd, position) }
   /// REQUIRES: the drain lock.
   func setDrained(_ position: LogPosition) { csup_store(words.drained, position) }
   /// REQUIRES: the drain lock.
   func setDurable(_ position: LogPosition) { csup_store(words.durable, position) }
   func setPrepared(_ position: LogPosition) { csup_store(words.prepared, position) }
   func setFailed(_ errno: Int32) { csup_store32(words.failed, UInt32(bitPattern: errno == 0 ? EIO : errno)) }
+}
+
+// MARK: - Large values
+
+extension SharedState {
+  /// Half of the log's bytes.
+  static let evenShare: UInt64 = 1 << 31
+
+  /// How much of the log's latest bytes will be large values, in 2^32, behind a batch of `bytes` of which `large` are:
+  /// a mean over about 2^`windowBits` bytes, in which the latest count most. REQUIRES: the commit lock.
+  @inline(__always)
+  func valueShare(behind bytes: UInt64, large: UInt64, windowBits: UInt64) -> UInt64 {
+    let share = min(csup_load(words.valueShare), 2 * SharedState.evenShare)
+    if bytes &>> windowBits != 0 { return (large << 32) / bytes }
+    return share &- (share &* bytes) &>> windowBits &+ (large &<< 32) &>> windowBits
+  }
+
+  /// Whether the log grows by large values, for the most part.
+  var isMostlyValues: Bool { csup_load(words.valueShare) > SharedState.evenShare }
+
+  /// REQUIRES: the commit lock.
+  @inline(__always)
+  func setValueShare(_ share: UInt64) {
+    if share != csup_load(words.valueShare) { csup_store(words.valueShare, share) }
+  }
 }
 
 // MARK: - What there is to read from

@@ -6,6 +6,9 @@ struct BlockID: Equatable {
   var table: UInt64
   var offset: UInt64
 
+  /// A value that stands in the log, at this position: as if the log were a table, of a number that none has.
+  static func value(at position: LogPosition) -> BlockID { BlockID(table: .max, offset: position) }
+
   /// Mixed in all bits; never 0, which marks an empty slot.
   @inline(__always)
   var hash: UInt64 {

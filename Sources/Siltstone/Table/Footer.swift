@@ -11,7 +11,7 @@ internal import CSupport
 ///         28     4    their CRC32C
 ///         32     8  number of the table
 ///         40     8  size of the whole file
-///         48     4  version of the format
+///         48     4  version of the format: 1, or 2 if values of the table lie in the log
 ///         52     4  CRC32C of bytes 0..<52
 ///         56     8  magic: "siltTabl"
 ///
@@ -23,14 +23,16 @@ internal import CSupport
 ///     footer
 struct Footer: Equatable {
   static let sizeBytes = 64
-  static let currentVersion: UInt32 = 1
+  static let currentVersion: UInt32 = 2
+  /// Of a table that holds all its values itself, as the first version of the format had it.
+  static let plainVersion: UInt32 = 1
   static let magic: UInt64 = 0x6C62_6154_746C_6973
 
   var topIndex: BlockHandle
   var properties: BlockHandle
   var number: UInt64
   var fileBytes: UInt64
-  var version = Footer.currentVersion
+  var version = Footer.plainVersion
 
   func encode(into buffer: inout ByteBuffer) {
     let start = buffer.count
@@ -66,11 +68,11 @@ struct Footer: Equatable {
       throw SiltstoneError(.unsupportedVersion, message, file: file, offset: offset)
     }
     var reader = ByteReader(bytes)
-    guard version == currentVersion, let topIndex = readHandle(&reader), let properties = readHandle(&reader),
+    guard version >= plainVersion, let topIndex = readHandle(&reader), let properties = readHandle(&reader),
       let number = reader.readFixed(UInt64.self), let statedBytes = reader.readFixed(UInt64.self),
       statedBytes == fileBytes, topIndex.end <= offset, properties.end <= offset
     else { throw .corrupt("the footer makes no sense", file: file, offset: offset) }
-    return Footer(topIndex: topIndex, properties: properties, number: number, fileBytes: fileBytes)
+    return Footer(topIndex: topIndex, properties: properties, number: number, fileBytes: fileBytes, version: version)
   }
 
   private static func readHandle(_ reader: inout ByteReader) -> BlockHandle? {

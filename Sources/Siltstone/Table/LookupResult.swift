@@ -55,6 +55,9 @@ struct LookupResult: ~Copyable {
     self.trailer = trailer
   }
 
+  /// Whether `value` is a pointer to the value.
+  var isApart: Bool { outcome == .found && trailer.isApart }
+
   /// `value` lies in `block`, which the result now holds.
   mutating func setFound(_ value: ByteView, _ trailer: KeyTrailer, in block: consuming BlockReference) {
     setFound(value, trailer)

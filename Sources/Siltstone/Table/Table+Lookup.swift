@@ -71,7 +71,7 @@ extension Table {
       // The key is the first `shared` bytes of the one sought, then the suffix.
       guard view.suffix(entry).equals(key.dropFirst(entry.shared)) else { return }
       switch EntryKind(rawValue: entry.trailer.kindByte) {
-      case .put: result.setFound(view.value(entry), entry.trailer, in: block)
+      case .put, .putApart: result.setFound(view.value(entry), entry.trailer, in: block)
       case .delete: result.setDeleted(entry.trailer)
       case nil: throw malformed("an entry's kind", handle.offset)
       }

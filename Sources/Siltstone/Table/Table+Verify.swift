@@ -2,9 +2,16 @@ extension Table {
   /// Reads the whole file past the cache and checks all that the format promises: every checksum, that the blocks lie
   /// side by side without a gap, the order of keys, every separator, every restart, that each filter knows its keys,
   /// and that the properties are the sums of what is there. Throws at the first promise broken.
-  func verify() throws(SiltstoneError) {
-    var verifier = try TableVerifier(self)
-    try verifier.run()
+  ///
+  /// - Parameters:
+  ///   - segmentBytes: the size of the log's segments, in which values may lie.
+  ///   - checkValue: called with the pointer to each of those.
+  func verify(
+    segmentBytes: UInt64 = Limits.maxLogSegmentBytes,
+    _ checkValue: (ByteView) throws(SiltstoneError) -> Void = { (_) throws(SiltstoneError) in }
+  ) throws(SiltstoneError) {
+    var verifier = try TableVerifier(self, segmentBytes: segmentBytes)
+    try verifier.run(checkValue)
   }
 }
 
@@ -21,13 +28,15 @@ private struct TableVerifier: ~Copyable {
   /// Where the next block must begin.
   private var nextOffset: UInt64 = 0
   private var seen = TableProperties()
+  private var segments: SegmentTally
 
-  init(_ table: Table) throws(SiltstoneError) {
+  init(_ table: Table, segmentBytes: UInt64) throws(SiltstoneError) {
+    segments = SegmentTally(segmentBytes: segmentBytes)
     self.table = table
     reader = try SequentialReader(table.reader, storage: table.storage)
   }
 
-  mutating func run() throws(SiltstoneError) {
+  mutating func run(_ checkValue: (ByteView) throws(SiltstoneError) -> Void) throws(SiltstoneError) {
     let footer = table.footer
     try require(table.topIndex.isSound, "the top-level index's restarts", footer.topIndex.offset)
     var top = BlockCursor()
@@ -37,7 +46,7 @@ private struct TableVerifier: ~Copyable {
       guard let handles = PartitionHandles.decode(top.value) else {
         throw table.malformed("the top-level index", footer.topIndex.offset)
       }
-      try checkPartition(handles)
+      try checkPartition(handles, checkValue)
       let isSame = top.key.equals(lastSeparator.view) && top.trailer == lastSeparatorTrailer
       try require(isSame, "a top-level separator", footer.topIndex.offset)
       top.next()
@@ -49,7 +58,9 @@ private struct TableVerifier: ~Copyable {
     try checkProperties()
   }
 
-  private mutating func checkPartition(_ handles: PartitionHandles) throws(SiltstoneError) {
+  private mutating func checkPartition(
+    _ handles: PartitionHandles, _ checkValue: (ByteView) throws(SiltstoneError) -> Void
+  ) throws(SiltstoneError) {
     let indexBlock = try table.reader.read(handles.index)
     // Without a filter the index block stands in for its memory, and is not looked at.
     let filterBlock = try table.reader.read(handles.filter ?? handles.index)
@@ -65,7 +76,7 @@ private struct TableVerifier: ~Copyable {
       guard let handle = BlockHandle.decode(&handleBytes), handleBytes.isAtEnd else {
         throw table.malformed("an index partition", handles.index.offset)
       }
-      try checkDataBlock(handle, filter)
+      try checkDataBlock(handle, filter, checkValue)
       index.next()
     }
     try require(index.status == .pastEnd, "an index partition", handles.index.offset)
@@ -81,7 +92,7 @@ private struct TableVerifier: ~Copyable {
 
   /// `index` stands on the block's index entry.
   private mutating func checkDataBlock(
-    _ handle: BlockHandle, _ filter: FilterPartition?
+    _ handle: BlockHandle, _ filter: FilterPartition?, _ checkValue: (ByteView) throws(SiltstoneError) -> Void
   ) throws(SiltstoneError) {
     try checkAdjacent(handle)
     let bytes = try reader.read(handle)
@@ -92,6 +103,7 @@ private struct TableVerifier: ~Copyable {
     data.seekToFirst()
     while data.status == .valid {
       try checkEntry(handle)
+      if data.trailer.isApart { try checkValue(data.value) }
       if let filter {
         try require(filter.mayContain(KeyHash.of(data.key)), "a filter that lacks a key", handle.offset)
       }
@@ -123,6 +135,10 @@ private struct TableVerifier: ~Copyable {
       try require(order < 0, "a separator not before the next block", handle.offset)
     }
     try require(EntryKind(rawValue: trailer.kindByte) != nil, "an entry's kind", handle.offset)
+    if trailer.isApart {
+      guard let pointer = ValuePointer(data.value) else { throw table.malformed("a value's pointer", handle.offset) }
+      segments.add(pointer)
+    }
     lastKey.removeAll()
     lastKey.append(key)
     lastTrailer = trailer
@@ -141,6 +157,7 @@ private struct TableVerifier: ~Copyable {
 
   private mutating func checkProperties() throws(SiltstoneError) {
     seen.largestKey = lastKey.view.copied()
+    seen.segmentUse = segments.sorted
     // What the entries cannot tell is taken as stated.
     seen.compressionCode = table.properties.compressionCode
     seen.filterMillibitsPerKey = table.properties.filterMillibitsPerKey

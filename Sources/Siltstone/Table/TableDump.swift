@@ -32,6 +32,7 @@ extension Table {
     for (name, field) in TableProperties.keys {
       emit("  \(name): \(properties[keyPath: field].withView { $0.readable })")
     }
+    for use in properties.segmentUse { emit("  values in log segment \(use.segment): \(use.bytes) bytes") }
   }
 
   private func dumpPartition(
@@ -66,7 +67,9 @@ extension Table {
     data.reset(to: view)
     data.seekToFirst()
     while data.status == .valid {
-      emit("    \(describe(data.key, data.trailer)) -> \(data.value.readable)")
+      let pointer = data.trailer.isApart ? ValuePointer(data.value) : nil
+      let value = pointer.map { "\($0.length) bytes at log position \($0.position)" } ?? data.value.readable
+      emit("    \(describe(data.key, data.trailer)) -> \(value)")
       data.next()
     }
     if data.status == .corrupt { throw malformed("a data block", handle.offset) }
@@ -81,6 +84,7 @@ extension Table {
     let kind: String
     switch EntryKind(rawValue: trailer.kindByte) {
     case .put: kind = "put"
+    case .putApart: kind = "put, value in the log"
     case .delete: kind = "delete"
     case nil: kind = "kind \(trailer.kindByte)"
     }

@@ -14,9 +14,14 @@ struct TableMetadata: Sendable, Equatable {
   var smallestSequence: LogPosition
   var largestSequence: LogPosition
   var compression: Compression
+  /// Log segments that values of the table lie in, ascending; they stay as long as it does.
+  var segmentUse: [SegmentUse] = []
 }
 
 extension TableMetadata {
+  /// Bytes of values in the log.
+  var apartBytes: UInt64 { segmentUse.reduce(0) { $0 &+ $1.bytes } }
+
   /// What a finished table's footer and properties say; nil if the properties name a codec that does not exist.
   init?(_ footer: Footer, _ properties: TableProperties) {
     guard let code = UInt8(exactly: properties.compressionCode), let compression = Compression(rawValue: code)
@@ -27,7 +32,7 @@ extension TableMetadata {
       valueBytes: properties.valueBytes,
       smallestKey: properties.smallestKey, largestKey: properties.largestKey,
       smallestSequence: properties.smallestSequence, largestSequence: properties.largestSequence,
-      compression: compression)
+      compression: compression, segmentUse: properties.segmentUse)
   }
 }
 
@@ -48,4 +53,6 @@ struct TableSettings: Sendable {
   var compression: Compression = .none
   /// 0 builds no filter.
   var filterBitsPerKey: Double = 10
+  /// Of the log, in which values may lie.
+  var logSegmentBytes: UInt64 = Limits.maxLogSegmentBytes
 }

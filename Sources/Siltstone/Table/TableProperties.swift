@@ -26,6 +26,8 @@ struct TableProperties: Equatable {
   var createdSeconds: UInt64 = 0
   var smallestKey: [UInt8] = []
   var largestKey: [UInt8] = []
+  /// Log segments that values lie in, ascending.
+  var segmentUse: [SegmentUse] = []
 
   typealias NumberField = WritableKeyPath<TableProperties, UInt64> & Sendable
   typealias KeyField = WritableKeyPath<TableProperties, [UInt8]> & Sendable
@@ -54,7 +56,14 @@ struct TableProperties: Equatable {
       buffer.appendName(name)
       self[keyPath: field].withView { buffer.append(lengthPrefixed: $0) }
     }
+    if segmentUse.isEmpty { return }
+    var value = ByteBuffer()
+    value.append(segmentUse)
+    buffer.appendName(TableProperties.segmentUseName)
+    buffer.append(lengthPrefixed: value.view)
   }
+
+  private static let segmentUseName = "value-segments"
 
   /// The properties in `bytes`, or nil if a field makes no sense or is missing.
   static func decode(_ bytes: ByteView) -> TableProperties? {
@@ -66,6 +75,12 @@ struct TableProperties: Equatable {
         return nil
       }
       let name = String(decoding: nameBytes.buffer, as: UTF8.self)
+      if name == segmentUseName {
+        var uses = ByteReader(value)
+        guard properties.segmentUse.isEmpty, let segmentUse = uses.readSegmentUse(), uses.isAtEnd else { return nil }
+        properties.segmentUse = segmentUse
+        continue
+      }
       guard missing.remove(name) != nil else { continue }
       if let (_, field) = numbers.first(where: { $0.name == name }) {
         var digits = ByteReader(value)

@@ -10,6 +10,7 @@ struct TableWriter: ~Copyable {
   private var index = IndexBuilder()
   private var filter: FilterBuilder
   private var properties = TableProperties()
+  private var segments: SegmentTally
   /// Whether the filter of the current partition has the current user key.
   private var filterHasLastKey = false
 
@@ -20,6 +21,7 @@ struct TableWriter: ~Copyable {
     block = BlockBuilder(
       restartInterval: BlockView.dataRestartInterval, expectedBytes: settings.blockSizeBytes + 1024)
     filter = FilterBuilder(bitsPerKey: settings.filterBitsPerKey)
+    segments = SegmentTally(segmentBytes: settings.logSegmentBytes)
     properties.compressionCode = UInt64(settings.compression.rawValue)
     properties.filterMillibitsPerKey = UInt64((max(0, settings.filterBitsPerKey) * 1000).rounded())
     properties.createdSeconds = storage.wallClockSeconds()
@@ -46,6 +48,12 @@ struct TableWriter: ~Copyable {
       filterHasLastKey = true
     }
     count(trailer, keyBytes: key.count, valueBytes: value.count)
+    if trailer.isApart { try countApart(value) }
+  }
+
+  private mutating func countApart(_ value: ByteView) throws(SiltstoneError) {
+    guard let pointer = ValuePointer(value) else { throw SiltstoneError(.corruption, "a value's pointer is none") }
+    segments.add(pointer)
   }
 
   @inline(__always)
@@ -65,12 +73,14 @@ struct TableWriter: ~Copyable {
     try finishDataBlock(next: nil)
     let topIndex = try index.finish(&output)
     properties.largestKey = block.lastKey.view.copied()
+    properties.segmentUse = segments.sorted
     var encoded = ByteBuffer(capacityBytes: 1024)
     properties.encode(into: &encoded)
     let propertiesHandle = try output.write(encoded.view)
     let footer = Footer(
       topIndex: topIndex, properties: propertiesHandle, number: number,
-      fileBytes: output.position + UInt64(Footer.sizeBytes))
+      fileBytes: output.position + UInt64(Footer.sizeBytes),
+      version: properties.segmentUse.isEmpty ? Footer.plainVersion : Footer.currentVersion)
     try output.finish(footer)
     guard let metadata = TableMetadata(footer, properties) else { preconditionFailure("a known codec") }
     return metadata

@@ -68,6 +68,17 @@ extension TreeLayout {
   var entryCount: UInt64 { levels.reduce(0) { $0 + $1.entryCount } }
   var runCount: Int { levels.reduce(0) { $0 + $1.runs.count } }
 
+  /// Bytes of values in log segments, by segment.
+  var segmentUse: [UInt64: UInt64] {
+    var bytes: [UInt64: UInt64] = [:]
+    for level in levels {
+      for run in level.runs {
+        for table in run.tables { for use in table.segmentUse { bytes[use.segment, default: 0] += use.bytes } }
+      }
+    }
+    return bytes
+  }
+
   /// Level `index`, which may be one that nothing has reached yet.
   func level(_ index: Int) -> Level { index < levels.count ? levels[index] : Level() }
 

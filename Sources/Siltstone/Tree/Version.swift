@@ -3,12 +3,15 @@
 final class Version: Sendable {
   let layout: TreeLayout
   let levels: [Level]
+  /// Bytes of values in log segments, by segment.
+  let segmentUse: [UInt64: UInt64]
   private let tables: [UInt64: Table]
   private let pin: GenerationPin
 
   private init(_ layout: TreeLayout, _ levels: [Level], _ tables: [UInt64: Table], _ pin: GenerationPin) {
     self.layout = layout
     self.levels = levels
+    segmentUse = layout.segmentUse
     self.tables = tables
     self.pin = pin
   }

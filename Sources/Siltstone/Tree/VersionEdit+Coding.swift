@@ -13,8 +13,10 @@
 ///         6  yes       addition: varints level, run, table number, size, entries, tombstones, key bytes, value bytes,
 ///                      smallest sequence, largest sequence; codec (one byte); smallest and largest key, each with a
 ///                      varint length; then whatever later versions put there
+///         7  yes       addition of a table with values in log segments: the same, and behind it the number of
+///                      segments and for each the distance from the number before and the bytes, all varints
 ///
-/// All fixed-width integers are little-endian. Fields 5 and 6 repeat; the others appear at most once. A reader passes
+/// All fixed-width integers are little-endian. Fields 5 to 7 repeat; the others appear at most once. A reader passes
 /// over a field that it does not know, unless the field is marked critical: then it must not go on.
 extension VersionEdit {
   private enum Field {
@@ -24,6 +26,7 @@ extension VersionEdit {
     static let nextRunID: UInt64 = 4 << 1 | 1
     static let removal: UInt64 = 5 << 1 | 1
     static let addition: UInt64 = 6 << 1 | 1
+    static let additionWithValues: UInt64 = 7 << 1 | 1
   }
 
   // MARK: - Writing
@@ -45,7 +48,8 @@ extension VersionEdit {
     for addition in additions {
       value.removeAll()
       addition.encode(into: &value)
-      buffer.append(varint: Field.addition)
+      let hasValues = !addition.table.segmentUse.isEmpty
+      buffer.append(varint: hasValues ? Field.additionWithValues : Field.addition)
       buffer.append(lengthPrefixed: value.view)
     }
   }
@@ -89,8 +93,10 @@ extension VersionEdit {
       var number: UInt64?
       if VersionEdit.takeOnce(value, &number) == .malformed { return .malformed }
       if let number { removals.append(number) }
-    case Field.addition:
-      guard let addition = Addition.decode(value) else { return .malformed }
+    case Field.addition, Field.additionWithValues:
+      guard let addition = Addition.decode(value, hasValues: tag == Field.additionWithValues) else {
+        return .malformed
+      }
       additions.append(addition)
     default: return tag & 1 == 1 ? .newer : .taken
     }
@@ -131,9 +137,10 @@ extension VersionEdit.Addition {
     buffer.append(table.compression.rawValue)
     table.smallestKey.withView { buffer.append(lengthPrefixed: $0) }
     table.largestKey.withView { buffer.append(lengthPrefixed: $0) }
+    if !table.segmentUse.isEmpty { buffer.append(table.segmentUse) }
   }
 
-  fileprivate static func decode(_ value: ByteView) -> Self? {
+  fileprivate static func decode(_ value: ByteView, hasValues: Bool) -> Self? {
     var reader = ByteReader(value)
     guard let level = reader.readVarint(), level < TreeLayout.maxLevels, let run = reader.readVarint(),
       let number = reader.readVarint(), let sizeBytes = reader.readVarint(),
@@ -147,13 +154,18 @@ extension VersionEdit.Addition {
       // Sums of these are taken freely, so each must be far below what 64 bits hold.
       max(sizeBytes, entryCount, keyBytes, valueBytes) < 1 << 48
     else { return nil }
+    var segmentUse: [SegmentUse] = []
+    if hasValues {
+      guard let decoded = reader.readSegmentUse(), !decoded.isEmpty else { return nil }
+      segmentUse = decoded
+    }
     return Self(
       level: Int(level), run: run,
       table: TableMetadata(
         number: number, sizeBytes: sizeBytes, entryCount: entryCount, tombstoneCount: tombstoneCount,
         keyBytes: keyBytes, valueBytes: valueBytes, smallestKey: smallestKey.copied(),
         largestKey: largestKey.copied(), smallestSequence: smallestSequence, largestSequence: largestSequence,
-        compression: compression))
+        compression: compression, segmentUse: segmentUse))
   }
 }
 

@@ -35,6 +35,7 @@ struct MetricsReport {
       ("space amplification", Format.fixed(metrics.spaceAmplification, 2)),
       ("waiting to be compacted", Format.bytes(metrics.pendingCompactionBytes)),
       ("log segments", Format.grouped(UInt64(max(0, metrics.liveLogSegments)))),
+      ("values in the log", valuesInLog),
       ("memtables", Format.bytes(metrics.memtableBytes)),
       ("memory", "\(Format.bytes(metrics.memoryBytes)) of \(Format.bytes(metrics.memoryBudgetBytes))"),
       ("I/O", backend),
@@ -55,6 +56,12 @@ struct MetricsReport {
       ("commit p50 / p99 / max", latencies(metrics.commitLatency)),
       ("lookup p50 / p99 / max", latencies(metrics.lookupLatency)),
     ]
+  }
+
+  private var valuesInLog: String {
+    if metrics.valueBytes == 0 { return "none" }
+    return "\(Format.bytes(metrics.valueBytes)); \(metrics.valueSegments) log segments are kept for them, with "
+      + "\(Format.bytes(metrics.garbageValueBytes)) of garbage"
   }
 
   private var backend: String {
@@ -84,6 +91,7 @@ struct MetricsReport {
       ("flushBytesWritten", .integer(metrics.flushBytesWritten)),
       ("compactionBytesWritten", .integer(metrics.compactionBytesWritten)),
       ("compactionBytesRead", .integer(metrics.compactionBytesRead)),
+      ("valueBytesMoved", .integer(metrics.valueBytesMoved)),
       ("flushes", .integer(metrics.flushes)),
       ("compactions", .integer(metrics.compactions)),
       ("trivialMoves", .integer(metrics.trivialMoves)),
@@ -100,6 +108,9 @@ struct MetricsReport {
       ("processes", ProcessReport(processes: metrics.processes).json),
       ("snapshots", .integer(metrics.snapshots)),
       ("liveLogSegments", .integer(metrics.liveLogSegments)),
+      ("valueBytes", .integer(metrics.valueBytes)),
+      ("garbageValueBytes", .integer(metrics.garbageValueBytes)),
+      ("valueSegments", .integer(metrics.valueSegments)),
       ("stallNanoseconds", .integer(metrics.stallNanoseconds)),
       ("slowdownNanoseconds", .integer(metrics.slowdownNanoseconds)),
       ("takeovers", .integer(metrics.takeovers)),
@@ -121,6 +132,7 @@ struct MetricsReport {
       ("level", .integer(UInt64(level.level))), ("runs", .integer(UInt64(level.runs))),
       ("tables", .integer(UInt64(level.tables))), ("entries", .integer(level.entries)),
       ("tombstones", .integer(level.tombstones)), ("sizeBytes", .integer(level.sizeBytes)),
+      ("valueBytes", .integer(level.valueBytes)),
     ])
   }
 

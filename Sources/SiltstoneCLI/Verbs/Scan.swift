@@ -33,36 +33,39 @@ struct Scan: ParsableCommand {
   private func printPairs(of database: Database, in range: KeyRange) throws {
     var output = OutputBuffer()
     var printed: UInt64 = 0
-    // A failing output ends the scan; the engine's own errors pass through it.
-    var failure: ToolError?
+    var cursor = try database.makeCursor(range)
     do {
-      try database.scan(range, reverse: reverse) { (key, value) throws(SiltstoneError) in
-        let isOwn = key.withUnsafeBytes { ReservedKeys.contain($0) }
-        if isOwn && !showsInternal { return true }
-        do throws(ToolError) {
-          try printPair(key, value, to: &output)
-        } catch {
-          failure = error
-          return false
+      if reverse { try cursor.seekToLast() } else { try cursor.seekToFirst() }
+      while cursor.isValid, printed != limit {
+        let isOwn = cursor.key.withUnsafeBytes { ReservedKeys.contain($0) }
+        if !isOwn || showsInternal {
+          try printPair(cursor, to: &output)
+          printed += 1
         }
-        printed += 1
-        return printed != limit
+        if reverse { try cursor.previous() } else { try cursor.next() }
       }
-    } catch {
+    } catch let error as SiltstoneError {
       // What lies before the damage is whole, and ends with a whole pair.
       try output.flush()
       throw error
     }
-    if let failure { throw failure }
     try output.flush()
   }
 
-  private func printPair(_ key: RawSpan, _ value: RawSpan, to output: inout OutputBuffer) throws(ToolError) {
-    try key.withUnsafeBytes { (bytes) throws(ToolError) in try output.append(bytes, hex: encoding.hex) }
-    if !keysOnly {
+  /// A value that is not printed is not asked for: it might have to be read from the disk.
+  private func printPair(_ cursor: borrowing Cursor, to output: inout OutputBuffer) throws {
+    if keysOnly {
+      try append(cursor.key, to: &output)
+    } else {
+      let value = try cursor.value
+      try append(cursor.key, to: &output)
       try output.append(UInt8(ascii: "\t"))
-      try value.withUnsafeBytes { (bytes) throws(ToolError) in try output.append(bytes, hex: encoding.hex) }
+      try append(value, to: &output)
     }
     try output.append(UInt8(ascii: "\n"))
+  }
+
+  private func append(_ bytes: RawSpan, to output: inout OutputBuffer) throws(ToolError) {
+    try bytes.withUnsafeBytes { (bytes) throws(ToolError) in try output.append(bytes, hex: encoding.hex) }
   }
 }

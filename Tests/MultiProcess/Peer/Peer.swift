@@ -79,7 +79,9 @@
           let padding = index == 2 && large ? String(repeating: "x", count: 30_000) : ""
           try batch.put(PeerData.head(writer, index), "\(number) \(padding)")
         }
-        try batch.put(PeerData.item(writer, number), "\(number) \(String(repeating: "y", count: 200))")
+        // A stretch of large values, which stay in the log, then one of small ones.
+        let length = number / 64 % 2 == 0 ? 6_000 : 200
+        try batch.put(PeerData.item(writer, number), "\(number) \(String(repeating: "y", count: length))")
         if number > PeerData.kept { try batch.delete(PeerData.item(writer, number - PeerData.kept)) }
         notes[.begun, writer] = number
         try database.write(batch, durability: random.next() % 16 == 0 ? .synced : .staged)

@@ -4,7 +4,7 @@ internal import CSupport
 ///
 ///     offset  size  field
 ///          0     8  magic "SILTLOG\0"
-///          8     4  format version (1)
+///          8     4  format version (2; 1 had no large values)
 ///         12     4  0 if all its blocks were written before it was used, 1 if they were only reserved
 ///         16    16  database id
 ///         32     8  segment number N
@@ -15,11 +15,11 @@ internal import CSupport
 ///
 /// Records (see `RecordFraming`) cross from one segment into the next wherever they meet the end. A segment's blocks
 /// are reserved before it is used, and written full with zeros where durable writes are waited for: such a write then
-/// changes no metadata. It is renamed to a later number when everything in it is in tables. What an earlier life left
-/// in it never verifies, because each record's checksum covers its position.
+/// changes no metadata. It is renamed to a later number when nothing in it is needed any more. What an earlier life
+/// left in it never verifies, because each record's checksum covers its position.
 struct LogSegment {
   static let headerBytes = 4096
-  static let formatVersion: UInt32 = 1
+  static let formatVersion: UInt32 = 2
   private static let magic: UInt64 = 0x0047_4F4C_544C_4953  // "SILTLOG\0", little-endian
 
   /// `NNNNNN.log`. The name, like the header, says the number.
