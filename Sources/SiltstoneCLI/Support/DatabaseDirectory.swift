@@ -20,8 +20,8 @@ struct DatabaseDirectory: ParsableArguments {
     }
   }
 
-  /// Opens it to look on. Where processes write, this one takes no part, and so waits for no lock: least of all for that
-  /// of a process that was stopped with it, which is to be found.
+  /// Opens it to look on. Where processes write, this one takes no part, and so waits for no lock, whoever was stopped
+  /// with it.
   func openToLook() throws -> Database {
     var options = Options()
     options.createIfMissing = false
