@@ -103,6 +103,9 @@ void csup_close_private(int file) {
   for (int i = 0; i < private_count; i++) {
     if (private_files[i] != file) continue;
     private_files[i] = private_files[--private_count];
+    /* Closing is not enough: a child that is about to execute a program may have the description, too. */
+    struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    fcntl(file, F_OFD_SETLK, &all);
     close(file);
     break;
   }

@@ -1,4 +1,6 @@
+import CDeaths
 import CSupport
+import Foundation
 import Testing
 
 @testable import Siltstone
@@ -39,6 +41,24 @@ import Testing
     #expect(pins(second) == before)
     #expect(second.engine.snapshots.positions(ofSlot: second.engine.processes.own) == [own.position])
     try second.close()
+  }
+
+  /// Even while another thread of the program is about to execute something.
+  @Test func whoHasClosedIsGone() throws {
+    let storage = try DiskStorage(path: directory.path, create: false)
+    var child: Int32 = 0
+    do {
+      let database = try Database.open(directory.path, options: .small())
+      try database.put("a", "1")
+      child = fork_unnoticed()
+      try database.close()
+    }
+    #expect(try child > 0 && !ProcessTable.isAnyAlive(storage))
+    let database = try Database.open(directory.path, options: .small())
+    #expect(try database.get("a") == Array("1".utf8))
+    try database.close()
+    kill(child, SIGKILL)
+    waitpid(child, nil, 0)
   }
 
   @Test func aCursorKeepsTheSlotOfADatabaseThatOthersHaveOpen() throws {

@@ -315,3 +315,10 @@ bool dies_with_a_mutex_too(lock_room *room) {
   }
   return isTold;
 }
+
+int fork_unnoticed(void) {
+  long child = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+  if (child == 0)
+    while (true) pause();
+  return (int)child;
+}

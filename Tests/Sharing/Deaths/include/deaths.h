@@ -49,4 +49,7 @@ long count_and_die(lock_room *room, int processes, int kills);
 /* A thread dies while it holds the lock, and a robust mutex of the C library that was taken before; both are marked. */
 bool dies_with_a_mutex_too(lock_room *room);
 
+/* A child that has all descriptors of its parent, as one has that is about to execute a program; until it is killed. */
+int fork_unnoticed(void);
+
 #endif
