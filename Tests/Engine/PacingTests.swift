@@ -24,7 +24,8 @@ import Testing
     return Pacing(
       storage: fixture.storage, shared: parts[index].shared, view: view, shape: Options().shape,
       memtableBudgetBytes: isInDebt ? used + used / 8 : used * 100, role: roles[index],
-      slot: parts[index].processes.own) { _ in nil }
+      slot: parts[index].processes.own
+    ) { _ in nil }
   }
 
   @Test func whoCompactsSetsThePriceOfAll() throws {
