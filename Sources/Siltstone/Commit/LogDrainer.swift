@@ -147,22 +147,27 @@ final class LogDrainer: Sendable {
   private func drain(
     _ writer: inout LogWriter, durable: Bool, upTo limit: LogPosition
   ) throws(SiltstoneError) {
-    let target = min(try shared.logEnd(), limit)
+    // Each read once: what a process scribbles over them from here on is for the next drain to find.
+    let (begin, end) = (shared.drained, try shared.logEnd())
+    guard begin <= end, end - begin <= shared.ringBytes else {
+      throw SharedState.writtenOver("its watermarks contradict one another")
+    }
+    let target = min(end, limit)
     // Making a segment can fail for want of space, and may be tried again; nothing has been written yet.
     try segments.prepare(upTo: target)
-    csup_probe_drain_begin(shared.drained, target, durable ? 1 : 0)
+    csup_probe_drain_begin(begin, target, durable ? 1 : 0)
     defer { csup_probe_drain_end(shared.drained, shared.durable) }
     do throws(SiltstoneError) {
       let written = try writer.write(
-        from: shared, segments: segments, upTo: target, durable: durable && shared.durable == shared.drained
+        begin, upTo: target, of: shared, segments: segments, durable: durable && shared.durable == begin
       ) { drained in
         // The ring has room again, long before a long drain is over.
-        shared.setDrained(max(min(drained, target), shared.drained))
+        shared.setDrained(max(min(drained, target), begin))
         wakeWaiters()
       }
       bytesWritten.add(written.bytes, ordering: .relaxed)
       KillPoint.reach(.drainWritten)
-      shared.setDrained(max(target, shared.drained))
+      shared.setDrained(max(target, begin))
       KillPoint.reach(.drained)
       guard durable, shared.durable < target else { return }
       if !written.isDurable { try writer.sync(segments: segments, from: shared.durable, upTo: target) }
@@ -194,16 +199,16 @@ private struct LogWriter: ~Copyable {
 
   init(storage: any Storage) throws(SiltstoneError) { queue = try storage.makeIOQueue(depth: 8) }
 
-  /// Writes [drained, target), widened to whole blocks: the block in which the last drain ended is written again, and
+  /// Writes [drained, target) of the ring, widened to whole blocks: the block in which the last drain ended is written again, and
   /// the one in which this one ends holds bytes past `target` that mean nothing until a later drain covers them.
   /// With `durable`, and if one write does it, that write is itself the sync. As it goes on, `report` is told how far
   /// everything is written.
   borrowing func write(
-    from shared: borrowing SharedState, segments: LogSegments, upTo target: LogPosition, durable: Bool,
-    _ report: (LogPosition) -> Void
+    _ drained: LogPosition, upTo target: LogPosition, of shared: borrowing SharedState, segments: LogSegments,
+    durable: Bool, _ report: (LogPosition) -> Void
   ) throws(SiltstoneError) -> (bytes: UInt64, isDurable: Bool) {
-    guard shared.drained < target else { return (0, false) }
-    let begin = StorageAlignment.roundDown(shared.drained)
+    guard drained < target else { return (0, false) }
+    let begin = StorageAlignment.roundDown(drained)
     let end = StorageAlignment.roundUp(target)
     let first = pieceEnd(begin, end, segments.segmentBytes, shared.ringBytes)
     if durable, first == end {
