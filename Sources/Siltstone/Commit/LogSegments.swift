@@ -143,12 +143,13 @@ final class LogSegments: Sendable {
   }
 
   /// Gives the file its size. Zeros are written, so that a durable write changes no metadata; but not where values stay
-  /// in the log: such a file is written once and never used again, and zeros would double what goes to the disk.
+  /// in the log and nobody waits for each to be durable: such a file is written once and never used again, and zeros
+  /// would double what goes to the disk.
   private func fill(_ file: any StorageFile) throws(SiltstoneError) {
     let sizeBytes = UInt64(LogSegment.headerBytes) + segmentBytes
     let isAllocated = try file.preallocate(sizeBytes)
     // What is durable of the header then says the same of the blocks.
-    if isAllocated, shared.isMostlyValues, try file.sizeBytes() == sizeBytes { return }
+    if isAllocated, shared.isMostlyValues, isStaged, try file.sizeBytes() == sizeBytes { return }
     let zeros = AlignedMemory(sizeBytes: LogSegments.fillBytes)
     defer { withExtendedLifetime(zeros) {} }
     let queue = try storage.makeIOQueue(depth: 4)
@@ -167,6 +168,9 @@ final class LogSegments: Sendable {
     if let failure { throw failure }
     try file.sync()
   }
+
+  /// Whether the log runs ahead of what is durable.
+  private var isStaged: Bool { shared.reserved > shared.durable + segmentBytes / 2 }
 
   private func writeHeader(_ file: any StorageFile, number: UInt64) throws(SiltstoneError) {
     let header = AlignedMemory(sizeBytes: LogSegment.headerBytes)
