@@ -50,9 +50,12 @@ final class LogSegments: Sendable {
   /// Says that somebody waits for durable writes.
   func fillFromNowOn() { fills.store(true, ordering: .relaxed) }
 
-  /// Not where values stay in the log: such a segment is written once and then kept, and zeros would double what goes
-  /// to the disk.
-  private var wantsZeros: Bool { fills.load(ordering: .relaxed) && !shared.isMostlyValues }
+  /// Not where values stay in the log, and the log runs ahead of what is durable: such a segment is written once and
+  /// then kept, and zeros would double what goes to the disk.
+  private var wantsZeros: Bool {
+    let isStaged = shared.reserved > shared.durable + segmentBytes / 2
+    return fills.load(ordering: .relaxed) && !(shared.isMostlyValues && isStaged)
+  }
 
   /// The oldest segment that still holds something that is not in a table, or that a drain may be writing to or
   /// syncing: none goes back behind `durable`.

@@ -5,6 +5,7 @@ internal import Synchronization
 /// A segment is in use while the log is still needed from somewhere before its end, or while a table points into it;
 /// and a reader may use it whose view is of an earlier generation, in which either held. So it goes when the present
 /// version neither needs it nor points into it, and nobody reads from any earlier generation since the segment began.
+/// One that begins behind the newest value that stays in the log holds no value, and waits for no reader.
 struct SegmentLedger {
   /// Where the log begins, as of the version that this process has.
   var logStart: LogPosition
@@ -48,18 +49,23 @@ extension TreeKeeper {
     let (given, first) = try givenSegments()
     var superfluous: [UInt64] = []
     let settled = shared.durable / segments.segmentBytes
+    var unread: [UInt64] = []
     for number in given.sorted() {
       if number >= first || version.segmentUse[number] != nil {
         ledger.withLock { _ = $0.given?.remove(number) }
         continue
       }
       if number >= settled { continue }  // a drain may come back to it
+      if shared.valuesEnd <= number * segments.segmentBytes {
+        superfluous.append(number)
+        continue
+      }
       let born = ledger.withLock { $0.born[number] } ?? 0
       guard born >= version.generation || processes.nobodyReads(from: born..<version.generation) else { continue }
-      superfluous.append(number)
+      unread.append(number)
     }
     // Asked after the pins: a value that was moved to one of them is in this version then, or nowhere.
-    return shared.generation == version.generation ? superfluous : []
+    return shared.generation == version.generation ? superfluous + unread : superfluous
   }
 
   /// Gives them up. Without the manifest's mutex, since whoever makes a segment at this moment takes its time.
