@@ -53,7 +53,8 @@ final class LogSegments: Sendable {
   /// Not where values stay in the log, and the log runs ahead of what is durable: such a segment is written once and
   /// then kept, and zeros would double what goes to the disk.
   private var wantsZeros: Bool {
-    let isStaged = shared.reserved > shared.durable + segmentBytes / 2
+    let (reserved, durable) = (shared.reserved, shared.durable)
+    let isStaged = reserved > durable && reserved - durable > segmentBytes / 2
     return fills.load(ordering: .relaxed) && !(shared.isMostlyValues && isStaged)
   }
 

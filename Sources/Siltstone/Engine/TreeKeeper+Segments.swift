@@ -47,8 +47,8 @@ extension TreeKeeper {
   func superfluousSegments() throws(SiltstoneError) -> [UInt64] {
     let version = view.peek().version
     let (given, first) = try givenSegments()
+    let (settled, valuesEnd) = (shared.durable / segments.segmentBytes, shared.valuesEnd)
     var superfluous: [UInt64] = []
-    let settled = shared.durable / segments.segmentBytes
     var unread: [UInt64] = []
     for number in given.sorted() {
       if number >= first || version.segmentUse[number] != nil {
@@ -56,7 +56,7 @@ extension TreeKeeper {
         continue
       }
       if number >= settled { continue }  // a drain may come back to it
-      if shared.valuesEnd <= number * segments.segmentBytes {
+      if valuesEnd / segments.segmentBytes < number {
         superfluous.append(number)
         continue
       }
