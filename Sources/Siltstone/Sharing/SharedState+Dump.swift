@@ -22,6 +22,7 @@ extension SharedState {
     emit("written \(isLive ? "since" : "before") the machine started; closed in order: \(head.pointee.clean == 1)")
     emit("reserved  \(head.pointee.reserved)")
     emit("published \(head.pointee.published)")
+    emit("values    \(head.pointee.values_end)")
     emit("drained   \(head.pointee.drained)")
     emit("durable   \(head.pointee.durable)")
     if head.pointee.failed != 0 { emit("writing failed with errno \(head.pointee.failed)") }
