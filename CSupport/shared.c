@@ -41,20 +41,22 @@ void csup_shared_reset(csup_shared *s, bool keeps_locks) {
   const uint64_t limit = (uint64_t)1 << 40;
   uint64_t generation = csup_load(&s->generation), serial = csup_load(&s->active) >> 8;
   uint64_t next_arena = csup_load(&s->next_arena);
-  uint32_t processes = csup_load32(&s->processes);
-  const size_t begin = offsetof(csup_shared, active);
   csup_store32(&s->recovering, 1);
   csup_fence();
-  memset((uint8_t *)s + begin + 8, 0, offsetof(csup_shared, manifest_lock) - begin - 8);
-  memset(&s->pacing, 0, sizeof s->pacing);
-  memset((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET, 0, CSUP_SHARED_OWNERS_OFFSET - CSUP_SHARED_SLOTS_OFFSET);
-  s->generation = generation < limit ? (generation | 1) + 1 : 2;
+  /* Each at one blow, since this process may die on the way. */
+  csup_store(&s->generation, generation < limit ? (generation | 1) + 1 : 2);
   csup_store(&s->flushed, serial < limit ? serial : 0);
   csup_store(&s->active, s->flushed << 8);
+  csup_store(&s->next_arena, next_arena != 0 && next_arena < limit ? next_arena : 1);
   s->next_table = s->next_run = 1;
-  s->next_arena = next_arena != 0 && next_arena < limit ? next_arena : 1;
-  /* So that no process gets a number that a lock or an owner word still bears. */
-  if (keeps_locks) s->processes = processes;
+  s->manifest_end = s->log_start = s->arena_plan = s->moved_floor = 0;
+  csup_store32(&s->change_waiters, 0);
+  csup_store32(&s->manifest_uncertain, 0);
+  csup_store32(&s->flush_failed, 0);
+  /* Or else a process could get a number that a lock or an owner word still bears. */
+  if (!keeps_locks) csup_store32(&s->processes, 0);
+  memset(&s->pacing, 0, sizeof s->pacing);
+  memset((uint8_t *)s + CSUP_SHARED_SLOTS_OFFSET, 0, CSUP_SHARED_OWNERS_OFFSET - CSUP_SHARED_SLOTS_OFFSET);
   csup_lock *locks[] = {&s->commit_lock, &s->drain_lock, &s->manifest_lock, &s->segments_lock};
   for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
     if (keeps_locks) csup_lock_settle(csup_owners(s), locks[i]);

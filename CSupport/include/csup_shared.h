@@ -138,7 +138,8 @@ typedef struct csup_shared {
   uint32_t processes;     /* that ever attached */
   uint8_t pad8[40];
   /* 640 */ csup_lock manifest_lock;
-  uint8_t pad9[64 - sizeof(csup_lock)];
+  uint64_t moved_floor;   /* from here on the log holds values that a compaction has moved; 0 if there are none */
+  uint8_t pad9[56 - sizeof(csup_lock)];
   /* 704 */ csup_lock segments_lock;
   uint8_t pad10[64 - sizeof(csup_lock)];
   /* 768 */ csup_pacing pacing;

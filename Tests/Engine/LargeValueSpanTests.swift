@@ -83,4 +83,30 @@ import Testing
     }
     try damaged.close()
   }
+
+  /// While many values are moved, many memtables are filled and flushed; they are used again meanwhile.
+  @Test func aLongMoveHoldsNoMemtable() throws {
+    var options = Options.small()
+    options.logSegmentBytes = 256 << 10
+    let database = try Database.open(directory.path, options: options)
+    let count = 1_600
+    for number in 0..<count {
+      try database.put(LargeValueTests.key(number), LargeValueTests.value(number, 0, size: 20_000))
+    }
+    for number in 0..<count where number % 4 != 0 { try database.delete(LargeValueTests.key(number)) }
+    try database.compact()
+    var arenas = 0
+    while !database.engine.scheduler.running.isEmpty || database.metrics.valueBytesMoved == 0 {
+      arenas = max(arenas, database.engine.arenas.totalBytes / options.memtableBytes)
+      usleep(500)
+    }
+    #expect(database.metrics.valueBytesMoved > 4_000_000)
+    #expect(arenas <= 10, "\(arenas)")
+    #expect(database.engine.shared.words.movedFloor.pointee == 0)
+    for number in stride(from: 0, to: count, by: 4) {
+      #expect(
+        try database.get(LargeValueTests.key(number)) == LargeValueTests.value(number, 0, size: 20_000), "\(number)")
+    }
+    try database.close()
+  }
 }

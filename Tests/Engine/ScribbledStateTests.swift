@@ -57,7 +57,7 @@ import Testing
     for (prepared, logStart) in scribbles {
       csup_store(shared.words.prepared, prepared)
       csup_store(shared.words.logStart, logStart)
-      let error = #expect(throws: SiltstoneError.self) { try segments.release(0) }
+      let error = #expect(throws: SiltstoneError.self) { try segments.release([0]) }
       #expect(error?.code == .corruption && error?.file == "SHARED", "\(prepared) \(logStart)")
       if prepared < 4 << 16 { #expect(throws: SiltstoneError.self) { try segments.prepare(upTo: 5 << 16) } }
       #expect(Set(try fixture.storage.list()) == names)
@@ -65,7 +65,7 @@ import Testing
     }
     csup_store(shared.words.prepared, 3 << 16)
     csup_store(shared.words.logStart, 70_000)
-    try segments.release(0)
+    try segments.release([0])
     try fixture.close()
   }
 

@@ -14,6 +14,9 @@ final class LogDrainer: Sendable {
   private let segments: LogSegments
   /// Used by the holder of the drain lock, and taken after that.
   private let writer: Mutex<LogWriter>
+  /// Threads of this process that sleep until a drain is over. Those of others are counted in the shared state; but one
+  /// that was killed there counts for ever, which costs a needless wake-up, and must cost no more.
+  private let waiters = Atomic<Int>(0)
   private let bytesWritten = Atomic<UInt64>(0)
   private let syncCount = Atomic<UInt64>(0)
 
@@ -90,8 +93,10 @@ final class LogDrainer: Sendable {
       }
     } else {
       _ = csup_add32(shared.words.drainWaiters, 1)
+      waiters.add(1, ordering: .relaxed)
       // The limit only guards against a drainer that was stopped or killed before it could wake anyone.
       csup_futex_wait(word, before, 10_000_000)
+      waiters.subtract(1, ordering: .relaxed)
       _ = csup_add32(shared.words.drainWaiters, .max)
     }
   }
@@ -100,10 +105,10 @@ final class LogDrainer: Sendable {
   /// and would else lead it for half of the group, time and again. Not where they are few: then a processor that is
   /// given away, perhaps to somebody who keeps it for its whole time slice, costs more than a second drain.
   private func gather() {
-    if csup_load32(shared.words.drainWaiters) >= LogDrainer.groupWaiters { sched_yield() }
+    if waiters.load(ordering: .relaxed) >= LogDrainer.groupWaiters { sched_yield() }
   }
   /// With four asleep, and who leads and who has been woken on top, a whole group was worth more in all measurements.
-  private static let groupWaiters: UInt32 = 4
+  private static let groupWaiters = 4
 
   private func wakeWaiters() {
     let word = shared.words.drainSequence
@@ -199,8 +204,9 @@ private struct LogWriter: ~Copyable {
 
   init(storage: any Storage) throws(SiltstoneError) { queue = try storage.makeIOQueue(depth: 8) }
 
-  /// Writes [drained, target) of the ring, widened to whole blocks: the block in which the last drain ended is written again, and
-  /// the one in which this one ends holds bytes past `target` that mean nothing until a later drain covers them.
+  /// Writes [drained, target) of the ring, widened to whole blocks: the block in which the last drain ended is written
+  /// again, and the one in which this one ends holds bytes past `target` that mean nothing until a later drain covers
+  /// them.
   /// With `durable`, and if one write does it, that write is itself the sync. As it goes on, `report` is told how far
   /// everything is written.
   borrowing func write(

@@ -72,12 +72,18 @@ final class LogSegments: Sendable {
     let number = position / segmentBytes
     return try open.withLock { (open) throws(SiltstoneError) in
       if let file = open[number] { return file }
-      // Others may have been renamed since, and hold another stretch of the log.
-      let oldest = oldest
-      for other in open.keys where other < oldest { open[other] = nil }
       let file = try storage.open(LogSegment.fileName(number), .readWrite)
       open[number] = file
       return file
+    }
+  }
+
+  /// Keeps the file open, and none that nothing is written to any more.
+  private func keep(_ file: any StorageFile, _ number: UInt64) {
+    let oldest = oldest
+    open.withLock { open in
+      for other in open.keys where other < oldest { open[other] = nil }
+      open[number] = file
     }
   }
 
@@ -101,7 +107,7 @@ final class LogSegments: Sendable {
       while shared.prepared < end {
         let number = next
         let file = try prepare(number)
-        open.withLock { $0[number] = file }
+        keep(file, number)
         KillPoint.reach(.segmentPrepared)
         shared.setPrepared((number &+ 1) &* segmentBytes)
       }
@@ -193,21 +199,27 @@ final class LogSegments: Sendable {
     try file.write(UnsafeRawBufferPointer(header.buffer), at: 0, .dataSync)
   }
 
-  /// Gives up a segment that nobody reads any more: it is kept to be used again, or goes.
+  /// Gives up segments that nobody reads any more: they are kept to be used again, or go.
   ///
-  /// REQUIRES: everything in it is in tables, or in no use at all; no drain comes back to it; and no process reads from
-  /// a generation in which a memtable or a table pointed into it.
-  func release(_ number: UInt64) throws(SiltstoneError) {
+  /// REQUIRES: everything in them is in tables, or in no use at all; no drain comes back to them; and no process reads
+  /// from a generation in which a memtable or a table pointed into one.
+  func release(_ numbers: [UInt64]) throws(SiltstoneError) {
+    if numbers.isEmpty { return }
     try withLock { () throws(SiltstoneError) in
-      let name = LogSegment.fileName(number)
       let existing = try existing()
+      var spareCount = existing.count { $0 >= next }
+      var last = max(existing.last ?? 0, next &- 1)
+      let there = Set(existing)
       // Another process may have been quicker.
-      guard number < next, existing.contains(number) else { return }
-      open.withLock { $0[number] = nil }
-      if existing.count(where: { $0 >= next }) < LogSegments.maxSpares {
-        try storage.rename(name, to: LogSegment.fileName(max(existing.last ?? 0, next - 1) + 1))
-      } else {
-        try storage.remove(name)
+      for number in numbers where number < next && there.contains(number) {
+        open.withLock { $0[number] = nil }
+        if spareCount < LogSegments.maxSpares {
+          last += 1
+          spareCount += 1
+          try storage.rename(LogSegment.fileName(number), to: LogSegment.fileName(last))
+        } else {
+          try storage.remove(LogSegment.fileName(number))
+        }
       }
     }
   }

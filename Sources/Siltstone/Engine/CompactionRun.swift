@@ -1,13 +1,5 @@
 internal import Synchronization
 
-/// Pins of all generations in which a run has moved values. Thread-safe.
-final class HeldPins: Sendable {
-  private let pins = Mutex<[UInt64: GenerationPin]>([:])
-
-  func hold(_ pin: GenerationPin) { pins.withLock { $0[pin.generation] = pin } }
-  func holds(_ generation: UInt64) -> Bool { pins.withLock { $0[generation] != nil } }
-}
-
 /// One plan under way: its tasks, which several workers may do at once, and what they have made so far.
 final class CompactionRun: Sendable {
   let plan: CompactionPlan
@@ -18,8 +10,6 @@ final class CompactionRun: Sendable {
   let tasks: [CompactionTask]
   let beganNanoseconds: UInt64
   let progress = JobProgress()
-  /// Keep the values that the tasks have moved until the outputs are in the tree.
-  let pins = HeldPins()
   /// Ends the other tasks when one has failed.
   let cancellation = Cancellation()
   private struct State {

@@ -140,6 +140,7 @@ final class CompactionScheduler: Sendable {
   /// role is of no use, and not kept, without a view from which to pick.
   private func takeRole() throws(SiltstoneError) -> Bool {
     try role.take { () throws(SiltstoneError) in
+      tree.moved.begin()
       do throws(SiltstoneError) { try tree.scavenge() } catch { report(error) }
       try tree.follow()
     }
@@ -268,7 +269,7 @@ final class CompactionScheduler: Sendable {
     let outcome: Result<JobResult, SiltstoneError>
     do throws(SiltstoneError) {
       var context = try tree.jobContext(run.cancellation, run.progress)
-      context.moves = tree.valueMoves(run.version, holding: run.pins)
+      context.moves = tree.valueMoves(run)
       var job = CompactionJob(run.tasks[index], version: run.version, context: context)
       let result = try job.run()
       let duration = tree.storage.monotonicNanoseconds() - begin
@@ -295,6 +296,7 @@ final class CompactionScheduler: Sendable {
     } else {
       tree.discard(result.outputs)
     }
+    tree.moved.release(run)
     if let failure, failure.code != .closed { report(failure) }
     if failure == nil { announce(run, result) }
     // What was picked from a version that was behind is picked again from one that is not.

@@ -1,3 +1,4 @@
+internal import CSupport
 internal import Synchronization
 
 /// Which log segments may go, as one process sees it.
@@ -47,6 +48,8 @@ extension TreeKeeper {
   func superfluousSegments() throws(SiltstoneError) -> [UInt64] {
     let version = view.peek().version
     let (given, first) = try givenSegments()
+    // Behind the log's beginning: a value that was moved before that passed it has its floor.
+    let floor = csup_load(shared.words.movedFloor)
     let (settled, valuesEnd) = (shared.durable / segments.segmentBytes, shared.valuesEnd)
     var superfluous: [UInt64] = []
     var unread: [UInt64] = []
@@ -56,6 +59,7 @@ extension TreeKeeper {
         continue
       }
       if number >= settled { continue }  // a drain may come back to it
+      if floor != 0, number >= floor / segments.segmentBytes { continue }
       if valuesEnd / segments.segmentBytes < number {
         superfluous.append(number)
         continue
@@ -64,15 +68,15 @@ extension TreeKeeper {
       guard born >= version.generation || processes.nobodyReads(from: born..<version.generation) else { continue }
       unread.append(number)
     }
-    // Asked after the pins: a value that was moved to one of them is in this version then, or nowhere.
+    // Asked after the floor: a value that was moved to one of them is in this version then, or nowhere.
     return shared.generation == version.generation ? superfluous + unread : superfluous
   }
 
   /// Gives them up. Without the manifest's mutex, since whoever makes a segment at this moment takes its time.
   func release(_ superfluous: [UInt64]) throws(SiltstoneError) {
-    for number in superfluous {
-      try segments.release(number)
-      ledger.withLock { ledger in
+    try segments.release(superfluous)
+    ledger.withLock { ledger in
+      for number in superfluous {
         _ = ledger.given?.remove(number)
         ledger.born[number] = nil
       }

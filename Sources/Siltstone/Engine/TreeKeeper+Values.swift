@@ -13,19 +13,13 @@ extension TreeKeeper {
       version.segmentUse, logStart: min(shared.logStart, shared.reserved), segmentBytes: segments.segmentBytes)
   }
 
-  /// How a compaction of `version` moves values out of sparse segments.
-  func valueMoves(_ version: Version, holding pins: HeldPins) -> ValueMoves? {
-    guard let tail = logTail.withLock({ $0 }), !version.segmentUse.isEmpty else { return nil }
-    return ValueMoves(values: values, leaving: valueSegments(version).sparse) {
+  /// How a compaction moves values out of sparse segments.
+  func valueMoves(_ run: CompactionRun) -> ValueMoves? {
+    guard let tail = logTail.withLock({ $0 }), !run.version.segmentUse.isEmpty else { return nil }
+    return ValueMoves(values: values, leaving: valueSegments(run.version).sparse) {
       (value, checksum) throws(SiltstoneError) in
-      while true {
-        guard let moved = try tail.move(value, checksum) else { return nil }
-        // Until a table points at it, nothing but this pin keeps the value. If the log had been given up so far before
-        // the pin was seen, it may be gone; if not, whoever gives it up comes to see the pin.
-        let generation = self.shared.generation
-        if !pins.holds(generation) { pins.hold(try self.pins.pinCurrent { self.shared.generation }) }
-        if self.shared.logStart <= moved.position { return moved }
-      }
+      self.moved.hold(run)
+      return try tail.move(value, checksum)
     }
   }
 

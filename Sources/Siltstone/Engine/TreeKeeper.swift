@@ -18,6 +18,7 @@ final class TreeKeeper: Sendable {
   let creation: VersionEdit.Creation
   let reaper: TableReaper
   let outputs: OutputFloor
+  let moved: MovedFloor
   let segments: LogSegments
   /// Used under the manifest's mutex.
   let ledger: Mutex<SegmentLedger>
@@ -58,6 +59,7 @@ final class TreeKeeper: Sendable {
     self.options = options
     self.reaper = reaper
     outputs = OutputFloor(shared: parts.shared, processes: parts.processes)
+    moved = MovedFloor(shared: parts.shared)
     creation = manifest.state.creation
     var shape = options.shape
     shape.logSegmentBytes = creation.logSegmentBytes

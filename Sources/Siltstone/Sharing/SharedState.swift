@@ -51,7 +51,7 @@ final class SharedState: Sendable {
   struct Words: @unchecked Sendable {  // into memory that is made for sharing; all access is atomic
     let magic, reserved, published, valuesEnd, valueShare, drained, durable, prepared: UnsafeMutablePointer<UInt64>
     let active, generation, manifestEnd, logStart, flushed: UnsafeMutablePointer<UInt64>
-    let nextTable, nextRun, nextArena, arenaPlan: UnsafeMutablePointer<UInt64>
+    let nextTable, nextRun, nextArena, arenaPlan, movedFloor: UnsafeMutablePointer<UInt64>
     let drainSequence, drainWaiters, failed, logWanted: UnsafeMutablePointer<UInt32>
     let changes, changeWaiters, manifestUncertain, flushFailed, upkeep, processes: UnsafeMutablePointer<UInt32>
     let commitLock, drainLock, manifestLock, segmentsLock: UnsafeMutablePointer<csup_lock>
@@ -74,6 +74,7 @@ final class SharedState: Sendable {
       nextRun = header.pointer(to: \.next_run)!
       nextArena = header.pointer(to: \.next_arena)!
       arenaPlan = header.pointer(to: \.arena_plan)!
+      movedFloor = header.pointer(to: \.moved_floor)!
       drainSequence = header.pointer(to: \.drain_sequence)!
       drainWaiters = header.pointer(to: \.drain_waiters)!
       failed = header.pointer(to: \.failed)!
