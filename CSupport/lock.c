@@ -204,9 +204,7 @@ __attribute__((noinline)) static enum csup_lock_result await(const csup_locker *
       if (!__atomic_compare_exchange_n(&lock->word, &word, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
       word = next;
     }
-    /* A thread of this process does not die without this one. */
-    bool isOurs = ((uint32_t)(word & INDEX_MASK) - 1) / CSUP_LOCK_OWNERS == locker->seat;
-    sleep_on(lock, word, isOurs ? 8 : 1 + sleeps / 16);
+    sleep_on(lock, word, 1 + sleeps / 16);
     waiters = WAITERS;
   }
 }

@@ -116,7 +116,8 @@ typedef struct csup_shared {
   uint32_t failed;        /* errno of a failed log write or sync; once set, writing is over until reopened */
   uint32_t log_wanted;    /* futex: moves when the holder of the log role has something to do */
   uint32_t recovering;    /* 1 while a process recovers the database; 2 when it can be read, not yet joined; else 0 */
-  uint8_t pad3[44];
+  uint32_t synced_waits;  /* how often somebody waited for durability */
+  uint8_t pad3[40];
   /* 320 */ csup_lock commit_lock;
   uint8_t pad4[64 - sizeof(csup_lock)];
   /* 384 */ csup_lock drain_lock;

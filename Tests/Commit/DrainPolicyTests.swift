@@ -26,7 +26,6 @@ import Testing
           marks.durable = max(marks.durable, end, marks.logStart)
           syncs += 1
         }
-        policy.didStep(marks.durable)
       }
     }
 
@@ -122,6 +121,7 @@ import Testing
       if time % 500 == 0, time < 2_000 {
         log.write(upTo: log.marks.reserved)
         log.marks.durable = log.marks.reserved
+        log.marks.syncedWaits += 1
       }
       log.look(time * Self.millisecond)
       #expect(log.policy.isPrompt(time * Self.millisecond) == (500..<2_500).contains(time))

@@ -10,7 +10,7 @@ import Testing
     let (shared, _) = try SharedState.attach(
       storage: storage, database: DatabaseID(high: 1, low: 1), ringBytes: 1 << 16)
     shared.reset()
-    return SnapshotList(SnapshotTable(try ProcessTable(storage, shared, sharing: 0)))
+    return SnapshotList(SnapshotTable(try ProcessTable(storage, shared, sharing: 0, memoryUse: nil)))
   }
 
   @Test func positionsAreCountedAndSorted() throws {

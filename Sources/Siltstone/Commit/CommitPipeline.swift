@@ -72,7 +72,7 @@ final class CommitPipeline: Sendable {
     let checksums = RecordChecksums(batch.payload, recordBytes: recordPayloadLimit)
     let end = try append(batch, checksums)
     wakeLogRole(end)
-    if durability == .synced { try drainer.waitDurable(end) }
+    if durability == .synced { try sync(upTo: end) }
     return end
   }
 
@@ -283,7 +283,12 @@ final class CommitPipeline: Sendable {
   }
 
   /// Everything acknowledged so far becomes durable.
-  func sync() throws(SiltstoneError) { try drainer.waitDurable(shared.reserved) }
+  func sync() throws(SiltstoneError) { try sync(upTo: shared.reserved) }
+
+  private func sync(upTo end: LogPosition) throws(SiltstoneError) {
+    _ = csup_add32(shared.words.syncedWaits, 1)  // so that the log is kept short for the next one
+    try drainer.waitDurable(end)
+  }
 
   private func wakeLogRole(_ end: LogPosition) {
     guard counters.noteGrowth(end, every: min(CommitPipeline.tendBytes, shared.ringBytes / 4)) else { return }

@@ -17,6 +17,8 @@ struct DrainPolicy {
     var sealedEnd: LogPosition = 0
     /// Where the newest value ends that stays in the log.
     var valuesEnd: LogPosition = 0
+    /// How often somebody has waited for durability.
+    var syncedWaits: UInt32 = 0
   }
 
   enum Step: Equatable {
@@ -30,8 +32,8 @@ struct DrainPolicy {
   private let ringBytes: UInt64
   /// Everything below `position` is older than `time`. Oldest first.
   private var marks: [(position: LogPosition, time: UInt64)] = []
-  /// Where `durable` was when the last step was done: what is beyond somebody else has moved.
-  private var seenDurable: LogPosition?
+  /// Those that were there at the last look.
+  private var seenWaits: UInt32?
   /// Until then somebody is taken to wait for durability again.
   private var promptUntil: UInt64 = 0
 
@@ -59,8 +61,8 @@ struct DrainPolicy {
 
   /// What is to be done now. To be asked again when that is done, until it is nothing.
   mutating func next(_ log: Watermarks, nowNanoseconds now: UInt64) -> Step {
-    if log.durable > max(seenDurable ?? .max, log.logStart) { promptUntil = now + DrainPolicy.maxAgeNanoseconds }
-    seenDurable = log.durable
+    if let seenWaits, seenWaits != log.syncedWaits { promptUntil = now + DrainPolicy.maxAgeNanoseconds }
+    seenWaits = log.syncedWaits
     let settled = max(log.durable, log.logStart)
     let begin = max(log.drained, log.logStart)
     let tail = log.reserved - min(begin, log.reserved)
@@ -78,9 +80,6 @@ struct DrainPolicy {
     if tail > ringBytes / 8 * 7 { return .drain(begin + DrainPolicy.roomBytes(ringBytes)) }
     return .rest
   }
-
-  /// Says how far the last step has come, so that this does not pass for somebody else's doing.
-  mutating func didStep(_ durable: LogPosition) { seenDurable = durable }
 
   private mutating func mark(_ position: LogPosition, _ settled: LogPosition, _ now: UInt64) {
     marks.removeAll { $0.position <= settled }

@@ -95,7 +95,7 @@ final class LogDrainer: Sendable {
       _ = csup_add32(shared.words.drainWaiters, 1)
       waiters.add(1, ordering: .relaxed)
       // The limit only guards against a drainer that was stopped or killed before it could wake anyone.
-      csup_futex_wait(word, before, 10_000_000)
+      csup_futex_wait(word, before, 3_000_000)
       waiters.subtract(1, ordering: .relaxed)
       _ = csup_add32(shared.words.drainWaiters, .max)
     }

@@ -35,7 +35,12 @@ struct LogRecovery {
   func replay(_ apply: (LoggedBatch) throws(SiltstoneError) -> Void) throws(SiltstoneError) -> Outcome {
     try checkBeginning()
     var ring: (SharedState, LogPosition, LogPosition)?
-    if let remains, ringIsLive { ring = (shared, ringBegin(remains), remains.reserved) }
+    var filesEnd = LogPosition.max
+    if let remains, ringIsLive {
+      ring = (shared, ringBegin(remains), remains.reserved)
+      // After a failed sync nobody answers for what is not durable, even if it can be read.
+      filesEnd = remains.failed ? min(ringBegin(remains), remains.durable) : ringBegin(remains)
+    }
     var reader = LogReader(
       storage: storage, database: database, segmentBytes: segmentBytes, from: logStart, ring: ring)
     var outcome = Outcome(end: logStart, drained: logStart, durable: logStart)
@@ -43,7 +48,7 @@ struct LogRecovery {
     while let record = try reader.next() {
       outcome.recordCount += 1
       outcome.entryCount += record.header.entryCount
-      try assembly.add(record, isInFiles: record.end <= ring?.1 ?? .max, apply)
+      try assembly.add(record, isInFiles: record.end <= filesEnd, apply)
     }
     outcome.end = reader.position
     try checkReach(outcome.end)

@@ -210,9 +210,9 @@ final class LogSegments: Sendable {
       var spareCount = existing.count { $0 >= next }
       var last = max(existing.last ?? 0, next &- 1)
       let there = Set(existing)
+      open.withLock { open in for number in numbers { open[number] = nil } }
       // Another process may have been quicker.
       for number in numbers where number < next && there.contains(number) {
-        open.withLock { $0[number] = nil }
         if spareCount < LogSegments.maxSpares {
           last += 1
           spareCount += 1

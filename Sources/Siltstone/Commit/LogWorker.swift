@@ -74,15 +74,17 @@ final class LogWorker: Sendable {
       var log = DrainPolicy.Watermarks(drained: shared.drained, durable: shared.durable, logStart: shared.logStart)
       log.sealedEnd = sealedEnd()
       log.valuesEnd = shared.valuesEnd
+      log.syncedWaits = csup_load32(shared.words.syncedWaits)
       log.reserved = min(shared.reserved, KeyTrailer.maxSequence)
       switch policy.next(log, nowNanoseconds: now) {
       case .rest:
         if policy.isPrompt(now) { segments.fillFromNowOn() }
+        // Most often who flushed has seen to that.
+        if log.durable < log.logStart { try drainer.waitDurable(log.logStart) }
         return
       case .drain(let position): try drainer.waitDrained(position)
       case .sync(let position): try drainer.makeDurable(upTo: position)
       }
-      policy.didStep(shared.durable)
     }
   }
 

@@ -6,6 +6,7 @@ extension Engine {
     var report = VerifyReport()
     try tree.follow()
     let version = try view.load().version
+    defer { withExtendedLifetime(version) {} }  // its pin keeps what is read
     check("manifest", progress, &report) { () throws(SiltstoneError) in
       try verifyManifest(version)
       return "\(version.layout.tables.count) tables in \(version.layout.runCount) runs"

@@ -85,7 +85,8 @@ final class Pacing: Sendable {
   private func sleep(_ nanoseconds: UInt64) {
     var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     csup_probe_stall_begin(nanoseconds)
-    nanosleep(&time, nil)
+    var rest = timespec()
+    while nanosleep(&time, &rest) != 0, errno == EINTR { time = rest }
     csup_probe_stall_end(nanoseconds)
     slept.add(nanoseconds, ordering: .relaxed)
   }

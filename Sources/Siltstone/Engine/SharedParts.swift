@@ -6,8 +6,6 @@ struct SharedParts: Sendable {
   let pins: GenerationPins
   let arenas: ArenaTable
   let snapshots: SnapshotList
-  /// Says that the arenas are in use; nil where they are private.
-  private let memoryUse: (any FileLock)?
 
   /// - Parameter memoryUse: what says that the arenas are in use, if this is the first process to use them.
   init(
@@ -20,16 +18,15 @@ struct SharedParts: Sendable {
     if memoryUse == nil, sharing != .exclusive {
       memoryUse = try ArenaTable.use(storage, shared, database, isFirst: false)
     }
-    self.memoryUse = memoryUse
     let marks = sharing == .readOnly ? try storage.makeMarks(SharedState.fileName) : nil
     guard shared.isWritable || shared.isPrivate else {
-      processes = ProcessTable(observing: shared, storage)
+      processes = ProcessTable(observing: shared, storage, memoryUse: memoryUse)
       pins = GenerationPins(processes, marks: marks)
       arenas = ArenaTable(storage, shared, processes, database, isPrivate: false, isWritable: false)
       snapshots = SnapshotList(SnapshotTable(processes, marks: marks))
       return
     }
-    processes = try ProcessTable(storage, shared, sharing: sharing.kind.rawValue)
+    processes = try ProcessTable(storage, shared, sharing: sharing.kind.rawValue, memoryUse: memoryUse)
     pins = GenerationPins(processes, marks: marks)
     arenas = ArenaTable(
       storage, shared, processes, database, isPrivate: sharing == .exclusive || shared.isPrivate)

@@ -28,7 +28,8 @@ extension TreeKeeper {
     let segmentBytes = segments.segmentBytes
     let first = logStart / segmentBytes
     values.forget { $0 < first && version.segmentUse[$0] == nil }
-    if !shared.isWritable { return }
+    // While the database is recovered, the words that say where the log ends are the last life's.
+    if !shared.isWritable || shared.isRecovering { return }
     ledger.withLock { ledger in
       let oldest = arenas.oldestGeneration
       let next = shared.prepared / segmentBytes
@@ -46,6 +47,7 @@ extension TreeKeeper {
   /// The segments that nobody needs, and nobody ever will. REQUIRES: the manifest's mutex, and that no edit is
   /// uncertain: it could bring a table back that points into one of them.
   func superfluousSegments() throws(SiltstoneError) -> [UInt64] {
+    if shared.isRecovering { return [] }
     let version = view.peek().version
     let (given, first) = try givenSegments()
     // Behind the log's beginning: a value that was moved before that passed it has its floor.

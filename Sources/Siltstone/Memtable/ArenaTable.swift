@@ -332,10 +332,12 @@ final class ArenaTable: Sendable {
     return newest
   }
 
-  /// No memtable that is there, or will be, is of an earlier generation.
+  /// No memtable that is not in tables, now or later, is of an earlier generation.
   var oldestGeneration: UInt64 {
     var oldest = shared.generation
-    for index in 0..<ArenaTable.count where state(index).is(CSUP_ARENA_LIVE) {
+    for index in 0..<ArenaTable.count {
+      let state = state(index)
+      guard state.is(CSUP_ARENA_LIVE), state.serial > shared.flushedSerial else { continue }
       oldest = min(oldest, csup_load(entry(index).pointer(to: \.born)))
     }
     return oldest

@@ -11,11 +11,17 @@ final class ProcessTable: Sendable {
   /// The slot of this process.
   let own: Int
   private let lock: Mutex<(any FileLock)?>
+  /// Says that the arenas are in use, for as long as the slot may be: a cursor that outlives its engine keeps both. Nil
+  /// where they are private.
+  private let memoryUse: Mutex<(any FileLock)?>
   private let deaths = Atomic<Bool>(false)
   private let forks = csup_fork_count()
 
   /// Takes a slot. REQUIRES: the lock of opening.
-  init(_ storage: any Storage, _ shared: SharedState, sharing: UInt32) throws(SiltstoneError) {
+  init(
+    _ storage: any Storage, _ shared: SharedState, sharing: UInt32, memoryUse: (any FileLock)?
+  ) throws(SiltstoneError) {
+    self.memoryUse = Mutex(memoryUse)
     self.storage = storage
     self.shared = shared
     for index in 0..<Int(CSUP_SHARED_SLOTS) {
@@ -43,7 +49,8 @@ final class ProcessTable: Sendable {
   }
 
   /// Takes no slot: for a process that may not write.
-  init(observing shared: SharedState, _ storage: any Storage) {
+  init(observing shared: SharedState, _ storage: any Storage, memoryUse: (any FileLock)?) {
+    self.memoryUse = Mutex(memoryUse)
     self.storage = storage
     self.shared = shared
     own = -1
@@ -73,6 +80,7 @@ final class ProcessTable: Sendable {
       guard lock != nil else { return }
       ProcessTable.clear(own, shared)
       lock = nil
+      memoryUse.withLock { $0 = nil }
     }
   }
 

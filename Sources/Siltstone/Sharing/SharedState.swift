@@ -52,7 +52,7 @@ final class SharedState: Sendable {
     let magic, reserved, published, valuesEnd, valueShare, drained, durable, prepared: UnsafeMutablePointer<UInt64>
     let active, generation, manifestEnd, logStart, flushed: UnsafeMutablePointer<UInt64>
     let nextTable, nextRun, nextArena, arenaPlan, movedFloor: UnsafeMutablePointer<UInt64>
-    let drainSequence, drainWaiters, failed, logWanted: UnsafeMutablePointer<UInt32>
+    let drainSequence, drainWaiters, syncedWaits, failed, logWanted: UnsafeMutablePointer<UInt32>
     let changes, changeWaiters, manifestUncertain, flushFailed, upkeep, processes: UnsafeMutablePointer<UInt32>
     let commitLock, drainLock, manifestLock, segmentsLock: UnsafeMutablePointer<csup_lock>
 
@@ -77,6 +77,7 @@ final class SharedState: Sendable {
       movedFloor = header.pointer(to: \.moved_floor)!
       drainSequence = header.pointer(to: \.drain_sequence)!
       drainWaiters = header.pointer(to: \.drain_waiters)!
+      syncedWaits = header.pointer(to: \.synced_waits)!
       failed = header.pointer(to: \.failed)!
       logWanted = header.pointer(to: \.log_wanted)!
       changes = header.pointer(to: \.changes)!
