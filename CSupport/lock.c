@@ -81,7 +81,8 @@ void csup_lock_forget(void) {
   me.head = NULL;
   me.owner = NULL;
   me.held = 0;
-  dedicated = 0; /* the parent's other threads are not here */
+  me.place = DEDICATED; /* which this thread finds anew; to give the old one back would take it from another */
+  dedicated = 0;        /* the parent's other threads are not here */
 }
 
 /* How an owner word stands that no thread has. */
@@ -171,9 +172,11 @@ static inline void pause_briefly(void) {
 #endif
 }
 
-static void sleep_on(csup_lock *lock, uint64_t word, long milliseconds) {
+/* Returns whether the time is over, and the lock's word as it was all the while. */
+static bool sleep_on(csup_lock *lock, uint64_t word, long milliseconds) {
   struct timespec limit = {0, milliseconds * 1000000};
-  syscall(SYS_futex, &lock->word, FUTEX_WAIT, (uint32_t)word, &limit, NULL, 0);
+  long outcome = syscall(SYS_futex, &lock->word, FUTEX_WAIT, (uint32_t)word, &limit, NULL, 0);
+  return outcome != 0 && errno == ETIMEDOUT && __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == word;
 }
 
 /* About as long as a commit takes. */
@@ -197,14 +200,17 @@ __attribute__((noinline)) static enum csup_lock_result await(const csup_locker *
       pause_briefly();
       continue;
     }
-    unowned += state == UNOWNED;
-    if (sleeps++ == SLEEPS) return unowned > SLEEPS / 2 ? CSUP_LOCK_BROKEN : CSUP_LOCK_BUSY;
+    if (sleeps == SLEEPS) return unowned > SLEEPS / 2 ? CSUP_LOCK_BROKEN : CSUP_LOCK_BUSY;
     if (!(word & WAITERS)) {
       uint64_t next = word | WAITERS;
       if (!__atomic_compare_exchange_n(&lock->word, &word, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
       word = next;
     }
-    sleep_on(lock, word, 1 + sleeps / 16);
+    /* Where the word has moved meanwhile, what was seen of its owner means nothing. */
+    if (sleep_on(lock, word, 1 + sleeps / 16)) {
+      sleeps++;
+      unowned += state == UNOWNED;
+    }
     waiters = WAITERS;
   }
 }

@@ -13,8 +13,11 @@ final class WriteThrottle: Sendable {
   static let minSleepNanoseconds: UInt64 = 200_000
   /// What is gathered before somebody queues for it. A quarter of the shortest sleep does not show beside it.
   private static let gatheredNanoseconds = minSleepNanoseconds / 4
-  /// No queue is as long as a minute: what says so was written over, or is of another clock (a time namespace).
-  static let maxQueueNanoseconds: UInt64 = 60_000_000_000
+  /// What one write adds to the queue at most, so that a huge batch does not keep everybody for minutes.
+  private static let maxOwedNanoseconds: UInt64 = 1_000_000_000
+  /// No queue is that long, with any number of writers: what says so was written over, or is of another clock (a time
+  /// namespace).
+  static let maxQueueNanoseconds: UInt64 = 600_000_000_000
 
   private nonisolated(unsafe) let price: UnsafeMutablePointer<UInt64>
   private nonisolated(unsafe) let freeAt: UnsafeMutablePointer<UInt64>
@@ -35,7 +38,7 @@ final class WriteThrottle: Sendable {
   func admit(_ bytes: Int, now: () -> UInt64) -> UInt64 {
     let bits = csup_load(price)
     if bits == 0 { return 0 }
-    let cost = min(Double(bitPattern: bits) * Double(bytes), Double(WriteThrottle.maxQueueNanoseconds))
+    let cost = min(Double(bitPattern: bits) * Double(bytes), Double(WriteThrottle.maxOwedNanoseconds))
     guard cost > 0 else { return 0 }  // nor if it is no number
     let owed = gathered.add(UInt64(cost), ordering: .relaxed).newValue
     return owed < WriteThrottle.gatheredNanoseconds ? 0 : queue(now())
@@ -43,7 +46,7 @@ final class WriteThrottle: Sendable {
 
   @inline(never)
   private func queue(_ now: UInt64) -> UInt64 {
-    let owed = min(gathered.exchange(0, ordering: .relaxed), WriteThrottle.maxQueueNanoseconds)
+    let owed = min(gathered.exchange(0, ordering: .relaxed), WriteThrottle.maxOwedNanoseconds)
     while true {
       let end = csup_load(freeAt)
       let wait = end > now && end - now <= WriteThrottle.maxQueueNanoseconds ? end - now : 0

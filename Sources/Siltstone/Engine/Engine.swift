@@ -133,10 +133,13 @@ final class Engine: Sendable {
     }
     try drainer.end()
     if isAlone {
-      // Then nobody can take away from them what they read: it lasts as long as their mappings do.
-      defer { processes.leave() }
+      // Those who only read may still be there: what they live from goes when they do.
+      defer {
+        processes.leave()
+        storage.reclaimMemory()
+        try? ArenaTable.removeFromDirectory(storage, tree.creation.database)
+      }
       if shared.failed == 0 { try shared.end() }
-      try ArenaTable.removeAll(storage, shared, tree.creation.database, atEnd: true)
     }
   }
 

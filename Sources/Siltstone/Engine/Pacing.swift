@@ -1,5 +1,4 @@
 internal import CSupport
-internal import Glibc
 internal import Synchronization
 
 /// Backpressure: measures the debt, and makes writers wait in proportion to it.
@@ -81,15 +80,20 @@ final class Pacing: Sendable {
     if wait > 0 { sleep(wait) }
   }
 
+  /// In slices, since the price may have gone meanwhile.
   @inline(never)
   private func sleep(_ nanoseconds: UInt64) {
-    var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     csup_probe_stall_begin(nanoseconds)
-    var rest = timespec()
-    while nanosleep(&time, &rest) != 0, errno == EINTR { time = rest }
-    csup_probe_stall_end(nanoseconds)
-    slept.add(nanoseconds, ordering: .relaxed)
+    let begin = storage.monotonicNanoseconds()
+    var now = begin
+    while now - begin < nanoseconds, throttle.isPriced {
+      csup_sleep(min(nanoseconds - (now - begin), Pacing.sliceNanoseconds))
+      now = storage.monotonicNanoseconds()
+    }
+    csup_probe_stall_end(now - begin)
+    slept.add(now - begin, ordering: .relaxed)
   }
+  private static let sliceNanoseconds: UInt64 = 50_000_000
 
   /// A flush took that long for `bytes` of a memtable, which stand for `logBytes` of the log.
   func flushed(_ bytes: UInt64, standingFor logBytes: UInt64, nanoseconds: UInt64) {

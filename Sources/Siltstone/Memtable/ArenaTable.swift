@@ -372,7 +372,11 @@ final class ArenaTable: Sendable {
       try storage.removeMemory(name)
     }
     if atEnd { try storage.removeMemory(sign) }
-    // Those in the directory itself are nobody else's, and may have come with a copy of it.
+    try removeFromDirectory(storage, database)
+  }
+
+  /// Removes those that lie in the directory itself: they are nobody else's, and may have come with a copy of it.
+  static func removeFromDirectory(_ storage: any Storage, _ database: DatabaseID) throws(SiltstoneError) {
     for name in try storage.list() where name.hasPrefix(namePrefix(database)) { try storage.remove(name) }
   }
 }

@@ -5,6 +5,7 @@ internal import Glibc
 /// child of fork inherits: the lock ends with this object, or with the process, and with nothing else.
 final class ByteLock: FileLock {
   private let descriptor: Int32
+  private let forks = csup_fork_count()
 
   /// Nil if another holds the byte: another process, or another lock of this one. If both are shared, that is no
   /// matter; a shared one needs only permission to read.
@@ -19,5 +20,6 @@ final class ByteLock: FileLock {
     self.descriptor = descriptor
   }
 
-  deinit { csup_close_private(descriptor) }
+  // In a child of fork the number is nobody's, or another's.
+  deinit { if forks == csup_fork_count() { csup_close_private(descriptor) } }
 }

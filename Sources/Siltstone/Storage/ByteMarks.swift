@@ -5,6 +5,7 @@ internal import Glibc
 /// belong to a private descriptor, as a `ByteLock` does, and so go with the process, whatever it died of.
 final class ByteMarks: FileMarks {
   private let descriptor: Int32
+  private let forks = csup_fork_count()
   private let name: String
 
   init(directory: Int32, name: String) throws(SiltstoneError) {
@@ -14,7 +15,8 @@ final class ByteMarks: FileMarks {
     self.name = name
   }
 
-  deinit { csup_close_private(descriptor) }
+  // In a child of fork the number is nobody's, or another's.
+  deinit { if forks == csup_fork_count() { csup_close_private(descriptor) } }
 
   func set(_ byte: UInt64, _ isSet: Bool) throws(SiltstoneError) {
     let outcome = retryingInterrupts {

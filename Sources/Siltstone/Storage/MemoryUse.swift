@@ -8,6 +8,7 @@ internal import Glibc
 /// it. The file's name begins as the memory's names do: `siltstone-<database>-<device>-<inode>-users`.
 final class MemoryUse: FileLock {
   private let descriptor: Int32
+  private let forks = csup_fork_count()
 
   static let suffix = "users"
   /// The other side only unlinks a few files.
@@ -16,7 +17,8 @@ final class MemoryUse: FileLock {
   /// Takes the descriptor over.
   private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-  deinit { csup_close_private(descriptor) }
+  // In a child of fork the number is nobody's, or another's.
+  deinit { if forks == csup_fork_count() { csup_close_private(descriptor) } }
 
   /// The lock that users share. Nil where the file is missing and must not be made, or cannot be: then there is no
   /// memory that this process could use, or nobody ever removes it.
