@@ -21,12 +21,17 @@ import Testing
 
   static var nothing: CrashDisk.Loss { .power(keep: { _, _, _ in 0 }, journal: { _ in 0 }) }
 
-  /// Time stands still, so nothing gets old; and what was flushed is durable.
-  @Test func whatIsFlushedInTimeIsNotWrittenToTheLog() throws {
+  /// A database on a disk whose clock stands still until somebody moves it.
+  static func open() throws -> (disk: CrashDisk, storage: FaultStorage, engine: Engine) {
     let disk = CrashDisk()
     let storage = FaultStorage(disk)
     storage.clock.withLock { $0 = 1 << 40 }
-    let engine = try Engine.open("", Self.options, on: storage)
+    return (disk, storage, try Engine.open("", options, on: storage))
+  }
+
+  /// Time stands still, so nothing gets old; and what was flushed is durable.
+  @Test func whatIsFlushedInTimeIsNotWrittenToTheLog() throws {
+    let (disk, _, engine) = try Self.open()
     for round in 0..<50 {
       for number in 0..<50 { try engine.put("\(round)/\(number)", Self.value) }
       try engine.flush()
@@ -53,10 +58,7 @@ import Testing
 
   /// Nobody asks for it, and time passes.
   @Test func aStagedWriteBecomesDurableByItself() throws {
-    let disk = CrashDisk()
-    let storage = FaultStorage(disk)
-    storage.clock.withLock { $0 = 1 << 40 }
-    let engine = try Engine.open("", Self.options, on: storage)
+    let (disk, storage, engine) = try Self.open()
     try engine.put("key", "1")
     let end = engine.shared.reserved
     #expect(engine.shared.durable < end)
@@ -101,10 +103,7 @@ import Testing
 
   /// The files may end in the middle of a record, whose rest is in the ring.
   @Test func aDrainMayEndAnywhere() throws {
-    let disk = CrashDisk()
-    let storage = FaultStorage(disk)
-    storage.clock.withLock { $0 = 1 << 40 }
-    let engine = try Engine.open("", Self.options, on: storage)
+    let (disk, _, engine) = try Self.open()
     for number in 0..<20 {
       try engine.put("key\(number)", Self.value)
       try engine.drainer.waitDrained(engine.shared.reserved - 10)
